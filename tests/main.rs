@@ -1,0 +1,1 @@
+//! The one integration binary: a file for each subject, each test a sentence about what a user sees.
