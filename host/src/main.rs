@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: does what the command line says.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wasmvisor::cli::main(std::env::args_os())
+}

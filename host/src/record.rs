@@ -197,7 +197,7 @@ pub struct Query {
     pub memory_above: Option<Bytes>,
     /// CPU of the last sample at least this many percent of one core.
     pub cpu_above: Option<f32>,
-    /// Ended processes from the history too; live ones only when false and no ended status is asked for.
+    /// Those that ended in earlier lives of the supervisor too; without it, all of this life, ended ones included.
     pub history: bool,
     /// Order.
     pub sort: SortKey,

@@ -116,7 +116,8 @@ pub struct RunExit {
     pub user_time_ms: u64,
     /// Processor time in kernel mode, the same way.
     pub system_time_ms: u64,
-    /// Largest resident size of the main process or one of its waited-for children, bytes.
+    /// Largest resident size of the main process or one of its waited-for children, bytes; 0 when the platform cannot
+    /// tell it (the samples of the monitor then give the peak that was seen).
     pub peak_memory_bytes: u64,
 }
 

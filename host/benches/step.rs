@@ -1,0 +1,3 @@
+//! Steps of the life cycle a second; being written.
+
+fn main() {}

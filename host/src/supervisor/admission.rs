@@ -1,0 +1,237 @@
+//! From a specification to something that can be launched, or to the rule that refuses it.
+//!
+//! Looks things up and asks the admission policy, so it runs in a small task of its own and owns nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::environment::{self, Environment};
+use super::paths::{self, OutputFiles};
+use super::{SandboxConfig, limits};
+use crate::decision::{Admission, AdmissionRequest};
+use crate::error::{ErrorClass, Problem};
+use crate::health::Health;
+use crate::lifecycle::Rules;
+use crate::platform::{self, LaunchPlan};
+use crate::policy::PolicyHost;
+use crate::record::{ProcessRecord, Status};
+use crate::sample::Trend;
+use crate::spec::{HealthCheck, Identity, Limits, ProcessId, ProcessSpec, RestartMode};
+use crate::units::Timestamp;
+
+/// What judging a specification needs besides itself.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) sandbox: Arc<SandboxConfig>,
+    pub(super) state_dir: Arc<Path>,
+    pub(super) default_directory: Arc<Path>,
+    pub(super) own_environment: Arc<Environment>,
+    pub(super) defaults: Limits,
+    pub(super) grace: std::time::Duration,
+    pub(super) kill_wait: std::time::Duration,
+}
+
+/// How an admission came out.
+pub(super) struct Admitted {
+    pub(super) id: ProcessId,
+    pub(super) outcome: Result<Box<Accepted>, Problem>,
+}
+
+/// A process that may run.
+pub(super) struct Accepted {
+    pub(super) identity: Arc<Identity>,
+    pub(super) prepared: Prepared,
+    pub(super) rules: Rules,
+    pub(super) record: Box<ProcessRecord>,
+}
+
+/// What every run of a process needs. No debug form: the environment is secret.
+pub(super) struct Prepared {
+    pub(super) program: PathBuf,
+    pub(super) argv: Vec<String>,
+    pub(super) env: Arc<BTreeMap<String, String>>,
+    pub(super) directory: PathBuf,
+    pub(super) output: OutputFiles,
+    pub(super) limits: Limits,
+    pub(super) health_check: Option<HealthCheck>,
+    pub(super) restart: RestartMode,
+    pub(super) max_restarts: Option<u32>,
+    pub(super) no_new_privileges: bool,
+}
+
+impl Prepared {
+    /// How to make this run.
+    pub(super) fn plan(&self, identity: &Identity, run: u32) -> LaunchPlan {
+        let mut env: Vec<_> = self.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        env.push(("WASMVISOR_RUN".to_owned(), run.to_string()));
+        LaunchPlan {
+            process_id: identity.process_id.clone(),
+            program: self.program.clone(),
+            argv: self.argv.clone(),
+            env,
+            directory: self.directory.clone(),
+            stdout: self.output.stdout.clone(),
+            stderr: self.output.stderr.clone(),
+            niceness: identity.priority.niceness(),
+            oom_score_adjustment: identity.priority.oom_score_adjustment(),
+            file_handles: self.limits.file_handles,
+            no_new_privileges: self.no_new_privileges,
+        }
+    }
+}
+
+/// What was found out while a specification was judged.
+pub(super) struct Judged {
+    program: PathBuf,
+    directory: PathBuf,
+    env: BTreeMap<String, String>,
+    limits: Limits,
+}
+
+/// Admission policy, then paths: the order of the checks after the specification's own. Changes nothing.
+///
+/// # Errors
+/// The first rule that refuses.
+pub(super) async fn judge(
+    spec: &ProcessSpec,
+    identity: &Arc<Identity>,
+    around: &Surroundings,
+    policies: &PolicyHost,
+) -> Result<Judged, Problem> {
+    let limits = spec.effective_limits(around.defaults);
+    // The policy judges the resolved directory, so one that does not exist is refused before it is asked.
+    let directory = paths::working_directory(spec.directory.as_deref(), &around.default_directory)?;
+    let env = environment::of_child(&around.sandbox.env, &around.own_environment, &spec.env, identity, &limits);
+    let command = spec.command.first().cloned().unwrap_or_default();
+    let found = platform::find_program(&command, environment::search_path(&env), &directory);
+    let program = found.as_ref().and_then(|found| std::fs::canonicalize(found).ok());
+    let request = AdmissionRequest {
+        identity: Arc::clone(identity),
+        command: command.clone(),
+        found: found.as_deref().map(text),
+        resolved: program.as_deref().map(text),
+        args: spec.command.get(1..).unwrap_or_default().to_vec(),
+        directory: text(&directory),
+        environment_keys: env.keys().cloned().collect(),
+        search_path: environment::search_path(&env).to_owned(),
+        limits,
+        now: Timestamp::now(),
+    };
+    if let Admission::Deny { rule, reason } = policies.admit(request).await.answer {
+        return Err(Problem::new(ErrorClass::SecurityViolation, reason).by_rule(rule));
+    }
+    check_restrictions(&directory, &around.sandbox)?;
+    let Some(program) = program else { return Err(not_found(&command, environment::search_path(&env))) };
+    Ok(Judged { program, directory, env, limits })
+}
+
+/// Judge a specification and prepare what its runs need.
+///
+/// # Errors
+/// The first rule that refuses, or output that cannot be kept.
+pub(super) async fn admit(
+    spec: Box<ProcessSpec>,
+    identity: Arc<Identity>,
+    around: Surroundings,
+    policies: PolicyHost,
+) -> Result<Box<Accepted>, Problem> {
+    let Judged { program, directory, env, limits } = judge(&spec, &identity, &around, &policies).await?;
+    let output = OutputFiles::prepare(&around.state_dir, &identity.name, &identity.process_id)?;
+    let rules = Rules {
+        restart: spec.restart,
+        stop_signal: spec.stop_signal,
+        grace: spec.graceful_shutdown_timeout.map_or(around.grace, crate::units::Span::get),
+        kill_wait: around.kill_wait,
+        deadline: Rules::deadline_of(&limits),
+    };
+    let record = Box::new(record_of(&spec, &identity, &directory, &output, &limits));
+    let prepared = Prepared {
+        program,
+        argv: spec.command,
+        env: Arc::new(env),
+        directory,
+        output,
+        limits,
+        health_check: spec.health_check,
+        restart: spec.restart,
+        max_restarts: spec.max_restarts,
+        no_new_privileges: around.sandbox.enabled,
+    };
+    Ok(Box::new(Accepted { identity, prepared, rules, record }))
+}
+
+fn check_restrictions(directory: &Path, sandbox: &SandboxConfig) -> Result<(), Problem> {
+    let restricted = if sandbox.enabled { sandbox.restricted_paths.as_slice() } else { &[] };
+    paths::restriction(directory, restricted).map_or(Ok(()), |rule| {
+        let message = format!("directory `{}` lies in the restricted path `{}`", directory.display(), rule.display());
+        Err(Problem::new(ErrorClass::SecurityViolation, message).by_rule("restricted-path"))
+    })
+}
+
+fn not_found(command: &str, search_path: &str) -> Problem {
+    let message = if command.contains('/') {
+        format!("command `{command}` does not exist or is not executable")
+    } else {
+        format!("command `{command}` is in none of the directories of the child's PATH ({search_path})")
+    };
+    Problem::new(ErrorClass::Configuration, message).by_rule("command-not-found")
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The record of a process that has not begun yet.
+fn record_of(
+    spec: &ProcessSpec,
+    identity: &Identity,
+    directory: &Path,
+    output: &OutputFiles,
+    limits: &Limits,
+) -> ProcessRecord {
+    ProcessRecord {
+        process_id: identity.process_id.clone(),
+        name: spec.name.clone(),
+        task_id: spec.task_id.clone(),
+        agent_type: spec.agent_type.clone(),
+        priority: spec.priority,
+        command: spec.command.first().cloned().unwrap_or_default(),
+        args: spec.command.get(1..).unwrap_or_default().to_vec(),
+        directory: text(directory),
+        tags: spec.tags.clone(),
+        metadata: spec.metadata.clone(),
+        restart: spec.restart,
+        status: Status::Queued,
+        reason: String::new(),
+        health: Health::Unknown,
+        health_score: None,
+        health_status: None,
+        issues: Default::default(),
+        run: None,
+        run_number: 0,
+        parent_pid: std::process::id(),
+        child_pids: Vec::new(),
+        registered_at_ms: Timestamp::now(),
+        started_at_ms: None,
+        last_active_at_ms: None,
+        ended_at_ms: None,
+        last_restart_at_ms: None,
+        next_restart_at_ms: None,
+        restarts: 0,
+        exit: None,
+        usage: None,
+        peak_memory_bytes: 0,
+        cpu_time_ms: 0,
+        memory_trend: Trend::default(),
+        cpu_trend: Trend::default(),
+        responsiveness: 100,
+        stability: 100,
+        limits: limits::in_force(limits),
+        violations: BTreeMap::new(),
+        runs: Vec::new(),
+        queue_position: None,
+        stdout_path: Some(text(&output.stdout)),
+        stderr_path: Some(text(&output.stderr)),
+    }
+}

@@ -1,0 +1,122 @@
+//! Effects of the lifecycle turned into deeds.
+
+use std::sync::Arc;
+
+use super::capacity::Claim;
+use super::message::Message;
+use super::run::Process;
+use super::task::Task;
+use super::timers::Due;
+use super::trees::{Look, Reach};
+use crate::decision::{Ending, RestartQuestion};
+use crate::event::EventBody;
+use crate::lifecycle::{Effect, Input, Launch};
+use crate::platform::Launched;
+
+impl Task {
+    /// Do what one effect says. What comes of it at once is the next input.
+    pub(super) fn perform(&mut self, process: &mut Process, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::SeekPlace => return self.seek_place(process),
+            Effect::LeaveQueue => {
+                if let Some(ticket) = process.ticket.take() {
+                    self.capacity.leave(ticket);
+                    self.queue_moved = true;
+                }
+            }
+            Effect::ReleasePlace => {
+                if std::mem::take(&mut process.holds_place) {
+                    self.capacity.release();
+                }
+            }
+            Effect::Launch { run } => return Some(Input::Launched(self.launch(process, run))),
+            Effect::SignalTree { live, signal } => self.trees.reach(process.tree(&live), Reach::All(signal)),
+            Effect::SignalMain { live, signal } => self.trees.reach(process.tree(&live), Reach::Main(signal)),
+            Effect::Throttle { live } => self.trees.reach(process.tree(&live), Reach::Throttle),
+            Effect::Sweep { live, sweep, generation } => {
+                self.trees.look(process.tree(&live), Look::Sweep { sweep, generation });
+            }
+            Effect::Arm { generation, after } => {
+                self.disarm(process);
+                let due = Due::Process { id: process.identity.process_id.clone(), generation };
+                process.timer = Some(self.timers.arm(self.now + after, due));
+            }
+            Effect::Disarm => self.disarm(process),
+            Effect::AskRestart { generation, ending, lasted, attempts, restarts } => {
+                let question = question(process, ending, lasted, attempts, restarts);
+                self.ask_restart(question, generation);
+            }
+            Effect::Tell(moment) => self.tell(process, moment),
+        }
+        None
+    }
+
+    fn seek_place(&mut self, process: &mut Process) -> Option<Input> {
+        let (id, priority) = (&process.identity.process_id, process.identity.priority);
+        match self.capacity.claim(id, priority, process.exempt, self.now) {
+            Ok(Claim::Granted) => {
+                process.holds_place = true;
+                Some(Input::PlaceGranted)
+            }
+            Ok(Claim::Waits { ticket, position, reason }) => {
+                (process.ticket, process.position) = (Some(ticket), Some(position));
+                self.queue_moved = true;
+                self.outbox.event(EventBody::Queued { who: process.who(), position, priority, reason });
+                process.change(move |record| record.queue_position = Some(position));
+                None
+            }
+            // Looked at before the start was asked for, so this is a start that lost a race within one turn.
+            Err(full) => Some(Input::Stop { reason: full.to_string() }),
+        }
+    }
+
+    fn launch(&mut self, process: &Process, run: u32) -> Launch {
+        let plan = process.prepared.plan(&process.identity, run);
+        match self.launcher.launch(&plan) {
+            Ok(Launched { identity, exit }) => {
+                let (messages, id) = (self.messages.clone(), plan.process_id);
+                tokio::spawn(async move {
+                    let exit = exit.wait().await;
+                    // An error means that the supervisor is gone.
+                    let _ = messages.send(Message::Exited { id, run, exit }).await;
+                });
+                Launch::Made(Arc::new(identity))
+            }
+            Err(error) => Launch::Failed(error.to_string()),
+        }
+    }
+
+    fn disarm(&mut self, process: &mut Process) {
+        if let Some(timer) = process.timer.take() {
+            self.timers.disarm(timer);
+        }
+    }
+
+    fn ask_restart(&self, question: RestartQuestion, generation: u64) {
+        let (messages, policies) = (self.messages.clone(), self.policies.clone());
+        tokio::spawn(async move {
+            let id = question.identity.process_id.clone();
+            let decided = policies.decide_restart(question).await;
+            let _ = messages.send(Message::Decided { id, generation, decided }).await;
+        });
+    }
+}
+
+fn question(
+    process: &Process,
+    ending: Ending,
+    lasted: std::time::Duration,
+    attempts: u32,
+    restarts_total: u32,
+) -> RestartQuestion {
+    RestartQuestion {
+        identity: Arc::clone(&process.identity),
+        ending,
+        lasted,
+        attempts,
+        max_attempts: process.prepared.max_restarts,
+        restarts_total,
+        // The newest is the run that the question is about.
+        history: process.history.iter().skip(1).cloned().collect(),
+    }
+}
