@@ -80,8 +80,7 @@ fn completions_know_the_verbs() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
-    let mut child =
-        command(&["config", "schema"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(&["config", "schema"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let mut errors = String::new();
     child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();

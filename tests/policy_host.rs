@@ -16,7 +16,7 @@ use self::fixture::{Fixture, at_attempt_7};
 use self::support::*;
 
 fn settings(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
-    value.as_object().unwrap().clone()
+    value.as_object().expect("settings are an object").clone()
 }
 
 fn rule(answer: &Admission) -> &str {
@@ -172,8 +172,10 @@ fn everything_that_is_wrong_with_a_set_is_told_at_once() {
     let files = tempfile::tempdir().unwrap();
     let restart = Fixture::read("restart").write(files.path(), "restart");
     let pinned = Binding { sha256: Some("0".repeat(64)), ..Binding::new(&restart) };
-    let misconfigured =
-        Binding { settings: settings(json!({ "memory_warning_percent": "seventy" })), ..Binding::new("builtin:health-score") };
+    let misconfigured = Binding {
+        settings: settings(json!({ "memory_warning_percent": "seventy" })),
+        ..Binding::new("builtin:health-score")
+    };
     let text = refusal(PolicySet {
         admission: vec![Binding::new("/no/such/plugin.wasm")],
         health: vec![misconfigured, Binding::new(&restart)],
@@ -224,7 +226,8 @@ fn the_shipped_policy_set_is_the_embedded_one_and_loads() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/default.toml");
     let set = PolicySet::load(&path).unwrap();
     let names = |set: &PolicySet| {
-        [&set.admission, &set.health, &set.restart, &set.alert].map(|list| list.iter().map(|b| b.plugin.clone()).collect::<Vec<_>>())
+        [&set.admission, &set.health, &set.restart, &set.alert]
+            .map(|list| list.iter().map(|b| b.plugin.clone()).collect::<Vec<_>>())
     };
     assert_eq!(names(&set), names(&PolicySet::default()));
     host(set);
@@ -232,7 +235,8 @@ fn the_shipped_policy_set_is_the_embedded_one_and_loads() {
 
 #[tokio::test]
 async fn a_worker_close_to_its_memory_limit_loses_score_and_status() {
-    let settings = settings(json!({ "memory_critical_percent": 50, "memory_warning_percent": 40, "memory_critical_cost": 100 }));
+    let settings =
+        settings(json!({ "memory_critical_percent": 50, "memory_warning_percent": 40, "memory_critical_cost": 100 }));
     let (host, _) = host(with_health(vec![Binding { settings, ..patient("builtin:health-score") }]));
     let verdict = host.assess(tick(), vec![using_memory("a", 60)], history(1)).await[0].0.unwrap();
     assert_eq!((verdict.score, verdict.status), (0, HealthStatus::Failing));

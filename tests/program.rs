@@ -4,14 +4,14 @@ use std::process::{Command, Stdio};
 
 /// What a call came to.
 #[derive(Debug)]
-pub struct Answer {
-    pub code: i32,
-    pub output: String,
-    pub errors: String,
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) output: String,
+    pub(crate) errors: String,
 }
 
 /// The program with these arguments; it finds no configuration and no state of the machine it is tested on.
-pub fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmvisor"));
     command.args(arguments).stdin(Stdio::null()).current_dir(std::env::temp_dir());
     for name in ["WASMVISOR_CONFIG", "XDG_RUNTIME_DIR", "RUST_LOG", "NO_COLOR"] {
@@ -24,11 +24,11 @@ pub fn command(arguments: &[&str]) -> Command {
 }
 
 /// Call the program and wait for its end.
-pub fn wasmvisor(arguments: &[&str]) -> Answer {
-    let output = command(arguments).output().unwrap();
+pub(crate) fn wasmvisor(arguments: &[&str]) -> Answer {
+    let output = command(arguments).output().expect("the program starts");
     Answer {
         code: output.status.code().unwrap_or(-1),
-        output: String::from_utf8(output.stdout).unwrap(),
-        errors: String::from_utf8(output.stderr).unwrap(),
+        output: String::from_utf8(output.stdout).expect("output is UTF-8"),
+        errors: String::from_utf8(output.stderr).expect("errors are UTF-8"),
     }
 }

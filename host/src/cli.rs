@@ -51,6 +51,9 @@ Examples:
 Exit codes: 0 done; 1 the supervised command failed; 2 wrong usage; 3 configuration; 4 no room;
 5 forbidden by a rule; 6 a process did not do what it should; 7 not found; 8 no supervisor answers.";
 
+/// How long what still runs in the background may hold up the exit.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+
 #[derive(Debug, Parser)]
 #[command(name = "wasmvisor", version, about = "A process supervisor whose every judgement is a WebAssembly policy")]
 #[command(after_help = EXAMPLES, disable_help_subcommand = true)]
@@ -104,7 +107,7 @@ enum Verb {
     /// Show what happened
     Events(events::Arguments),
     /// Find processes by what is known of them
-    Query(query::Arguments),
+    Query(Box<query::Arguments>),
     /// Show the whole in figures
     Stats,
     /// Watch processes, refreshed
@@ -136,7 +139,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let shell = Shell::new(cli.global.json, cli.global.state_dir, cli.global.socket);
     let many_threads = matches!(cli.verb, Verb::Run(_) | Verb::Demo);
-    let outcome = shell::runtime(many_threads).and_then(|runtime| runtime.block_on(dispatch(cli.verb, &shell)));
+    let outcome = shell::runtime(many_threads).and_then(|runtime| {
+        let outcome = runtime.block_on(dispatch(cli.verb, &shell));
+        // Tasks are dropped, so that the database is closed; a write to a terminal that stands still, or a compile
+        // under way, must not hold up the exit.
+        runtime.shutdown_timeout(FAREWELL);
+        outcome
+    });
     shell.conclude(outcome)
 }
 
@@ -155,7 +164,7 @@ async fn dispatch(verb: Verb, shell: &Shell) -> Outcome {
         Verb::Resume(arguments) => resume::run(&arguments, shell).await,
         Verb::Logs(arguments) => logs::run(&arguments, shell).await,
         Verb::Events(arguments) => events::run(arguments, shell).await,
-        Verb::Query(arguments) => query::run(arguments, shell).await,
+        Verb::Query(arguments) => query::run(*arguments, shell).await,
         Verb::Stats => stats::run(shell).await,
         Verb::Top(arguments) => top::run(&arguments, shell).await,
         Verb::Policy(verb) => policy::run(verb, shell).await,

@@ -163,6 +163,12 @@ pub fn step(life: &Life, input: Input, now: Instant) -> Result<(Life, Vec<Effect
     Ok((Life { rules: life.rules, state, tally }, effects))
 }
 
+/// The moment `after` this one. One too far away for the clock is a century off, which nobody will see.
+pub(crate) fn later(now: Instant, after: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    now.checked_add(after).unwrap_or_else(|| now + CENTURY)
+}
+
 fn is_late(life: &Life, input: &Input) -> bool {
     match input {
         Input::Timer { generation } | Input::Decided { generation, .. } | Input::Swept { generation, .. } => {

@@ -14,12 +14,14 @@
 mod admission;
 mod capacity;
 mod effects;
+mod entry;
 mod environment;
 mod limits;
 mod message;
 mod orphans;
 mod outbox;
 mod paths;
+mod places;
 mod requests;
 mod run;
 mod settings;
@@ -103,11 +105,11 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// Clean up what the last life left and start the task. Must be called in a tokio runtime.
-    pub async fn launch(parts: SupervisorParts) -> Self {
-        let SupervisorParts { config, registry, events, last_life, .. } = &parts;
-        let patience = (config.graceful_shutdown_timeout.get(), config.force_kill_timeout.get());
-        orphans::end_last_life(last_life.unfinished.clone(), patience, registry, events).await;
-        let registry = registry.clone();
+    pub async fn launch(mut parts: SupervisorParts) -> Self {
+        let unfinished = std::mem::take(&mut parts.last_life.unfinished);
+        let patience = (parts.config.graceful_shutdown_timeout.get(), parts.config.force_kill_timeout.get());
+        orphans::end_last_life(unfinished, patience, &parts.registry, &parts.events).await;
+        let registry = parts.registry.clone();
         let (commands, inbox) = mpsc::channel(COMMANDS);
         tokio::spawn(run(parts, inbox));
         Self { commands, registry }
@@ -188,11 +190,13 @@ impl Supervisor {
         self.wish(id, Wish::Pause(paused)).await
     }
 
-    /// Wait until a process has come to its end, and give its record.
+    /// Wait until a process has come to its end, and give its record. Every event of that end is published by then.
     ///
     /// # Errors
     /// When there is no such process.
     pub async fn wait(&self, id: &ProcessId) -> Result<Arc<ProcessRecord>, Problem> {
+        // One that the task does not know has ended, in this life or an earlier one; the registry may still know it.
+        let _ = self.wish(id, Wish::Wait).await;
         self.registry.wait_ended(id).await.ok_or_else(|| task::unknown(id))
     }
 
@@ -260,10 +264,7 @@ async fn run(parts: SupervisorParts, commands: mpsc::Receiver<Command>) {
         trees: trees::Trees::default(),
         outbox: outbox::Outbox::default(),
         closing: None,
-        queue_moved: false,
-        positions_armed: false,
-        gates_armed: false,
-        clean_up_armed: false,
+        due: task::Pending::default(),
         now: tokio::time::Instant::now().into_std(),
         at: Timestamp::now(),
     };

@@ -39,7 +39,7 @@ impl Fixture {
     pub(crate) fn write(self, directory: &Path, name: &str) -> String {
         let path: PathBuf = directory.join(format!("{name}.wasm"));
         let component = wat::parse_str(&self.0).unwrap_or_else(|error| panic!("{error}"));
-        std::fs::write(&path, component).unwrap();
+        std::fs::write(&path, component).expect("the test directory is writable");
         path.display().to_string()
     }
 }

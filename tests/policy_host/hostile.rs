@@ -41,12 +41,18 @@ async fn each_hostile_answer_costs_one_call_and_a_typed_fault() {
         assert_eq!(delay(&host.decide_restart(crash(0)).await.answer), Some(1000), "{name}");
         let provenance = host.decide_restart(crash(7)).await.provenance;
         let fallback = provenance.fallback.clone().unwrap_or_else(|| panic!("{name} was not noticed"));
-        assert_eq!((fallback.fault, fallback.answered_by), (fault, AnsweredBy::Default), "{name}: {}", fallback.message);
+        assert_eq!(
+            (fallback.fault, fallback.answered_by),
+            (fault, AnsweredBy::Default),
+            "{name}: {}",
+            fallback.message
+        );
         let after = host.decide_restart(crash(0)).await;
         assert_eq!((delay(&after.answer), &after.provenance.fallback), (Some(1000), &None), "{name}");
-        let told = events.since(0).0.into_iter().any(
-            |event| matches!(&event.body, EventBody::PolicyFault { provenance: told, .. } if *told == provenance),
-        );
+        let told =
+            events.since(0).0.into_iter().any(
+                |event| matches!(&event.body, EventBody::PolicyFault { provenance: told, .. } if *told == provenance),
+            );
         assert!(told, "{name}: no fault was published");
     }
 }

@@ -136,7 +136,7 @@ pub(super) fn alerting(name: &str, memory_percent: f32) -> AlertSubject {
 
 /// A request to run the shell, found where it really is.
 pub(super) fn run_shell() -> AdmissionRequest {
-    let resolved = std::fs::canonicalize("/bin/sh").unwrap().display().to_string();
+    let resolved = std::fs::canonicalize("/bin/sh").expect("there is a shell").display().to_string();
     AdmissionRequest {
         identity: who("worker"),
         command: "sh".to_owned(),

@@ -40,9 +40,11 @@ async fn a_plugin_that_fails_its_first_question_is_refused_and_the_old_one_stays
     let files = tempfile::tempdir().unwrap();
     let good = Fixture::restart_after(111).write(files.path(), "good");
     let (host, events) = host(with_restart(vec![patient(&good)]));
-    for (name, code, part) in
-        [("trap", "unreachable", "trap"), ("endless", ENDLESS, "deadline"), ("no-text", "(i32.const -1) (drop) (return (i32.const -4))", "check")]
-    {
+    for (name, code, part) in [
+        ("trap", "unreachable", "trap"),
+        ("endless", ENDLESS, "deadline"),
+        ("no-text", "(i32.const -1) (drop) (return (i32.const -4))", "check"),
+    ] {
         let bad = Fixture::read("restart").with("decide", code).write(files.path(), name);
         let error = host.swap(with_restart(vec![patient(&bad)])).await.unwrap_err().message;
         assert!(error.contains(&bad) && error.contains(part), "{error}");

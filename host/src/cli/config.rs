@@ -126,7 +126,11 @@ fn changes(reloaded: &Reloaded) -> String {
         .filter(|(_, names)| !names.is_empty())
         .map(|(what, names)| format!("{what} {}", names.join(", ")))
         .collect();
-    if said.is_empty() { "reloaded; no process changed\n".to_owned() } else { format!("reloaded: {}\n", said.join("; ")) }
+    if said.is_empty() {
+        "reloaded; no process changed\n".to_owned()
+    } else {
+        format!("reloaded: {}\n", said.join("; "))
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +140,8 @@ mod tests {
     #[test]
     fn a_reload_tells_what_changed_and_nothing_else() {
         assert_eq!(changes(&Reloaded::default()), "reloaded; no process changed\n");
-        let reloaded = Reloaded { added: vec!["a".into(), "b".into()], changed: vec!["c".into()], ..Reloaded::default() };
+        let reloaded =
+            Reloaded { added: vec!["a".into(), "b".into()], changed: vec!["c".into()], ..Reloaded::default() };
         assert_eq!(changes(&reloaded), "reloaded: added a, b; changed c\n");
     }
 

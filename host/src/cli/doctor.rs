@@ -124,7 +124,9 @@ async fn policies() -> Vec<Finding> {
     };
     // Compiling takes long: the line that says so must go on meanwhile.
     let looked = tokio::task::spawn_blocking(move || PolicyKind::ALL.iter().copied().map(look).collect());
-    looked.await.unwrap_or_else(|error| vec![Finding::new("policies", State::Bad, format!("the sandbox failed: {error}"))])
+    looked
+        .await
+        .unwrap_or_else(|error| vec![Finding::new("policies", State::Bad, format!("the sandbox failed: {error}"))])
 }
 
 const fn builtin(kind: PolicyKind) -> &'static str {

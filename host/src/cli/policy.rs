@@ -119,9 +119,8 @@ pub(super) async fn check_set(
     load: impl FnOnce() -> Result<PolicySet, PolicyError> + Send + 'static,
 ) -> Result<(), Problem> {
     off_thread(move || {
-        let host = PolicyHost::start(PolicyHostConfig::default(), load()?, Arc::new(EventBus::default()))?;
-        // It was made to see whether it can be.
-        drop(host);
+        // Made only to see whether it can be; gone at once.
+        let _host = PolicyHost::start(PolicyHostConfig::default(), load()?, Arc::new(EventBus::default()))?;
         Ok(())
     })
     .await
@@ -130,9 +129,7 @@ pub(super) async fn check_set(
 async fn swap(subject: Subject, shell: &Shell) -> Outcome {
     let request = match subject.set()? {
         Some(path) => SwapRequest::Set { set: absolute(path)? },
-        None => {
-            SwapRequest::Plugin { plugin: plugin(&subject.name)?, settings: subject.settings.map(Value::Object) }
-        }
+        None => SwapRequest::Plugin { plugin: plugin(&subject.name)?, settings: subject.settings.map(Value::Object) },
     };
     let client = shell.client()?;
     let swapped = waiting(shell, &format!("checking {}", subject.name), client.swap(&request)).await?;

@@ -48,7 +48,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, shell: &Shell) -> Outcome {
-    log_to_stderr();
+    log_to_stderr(arguments.quiet);
     let teller = Teller::new(shell, arguments.quiet);
     let file = arguments.config.or_else(config::locate);
     let mut config = file.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
@@ -143,10 +143,11 @@ fn conclude(survivors: usize) -> Outcome {
     Err(Problem::new(ErrorClass::ProcessFailure, message).into())
 }
 
-/// What the rooms log, from `warn` on or as `RUST_LOG` says.
-fn log_to_stderr() {
+/// What the rooms log, from `warn` on or as `RUST_LOG` says. Alerts are left out then: they are told as events.
+fn log_to_stderr(quiet: bool) {
+    let usual = if quiet { "warn" } else { "warn,wasmvisor::monitor::teller=off" };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
     // An embedding program that has a subscriber keeps its own.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
 }

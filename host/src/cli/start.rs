@@ -110,7 +110,8 @@ fn text(record: &ProcessRecord) -> String {
     match (record.status, &record.run) {
         (Status::Queued, _) => {
             let place = record.queue_position.map_or_else(String::new, |place| format!(" at place {place}"));
-            format!("{name} waits{place}: {} ({id})\n", record.reason)
+            let reason = if record.reason.is_empty() { String::new() } else { format!(": {}", record.reason) };
+            format!("{name} waits{place}{reason} ({id})\n")
         }
         (Status::Running | Status::Idle | Status::Starting, Some(run)) => {
             format!("{name} started, pid {} ({id})\n", run.pid)

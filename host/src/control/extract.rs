@@ -59,7 +59,7 @@ fn refuse_body(rejection: &JsonRejection) -> Refusal {
         JsonRejection::BytesRejection(_) | JsonRejection::MissingJsonContentType(_) => rejection.status(),
         _ => StatusCode::BAD_REQUEST,
     };
-    Refusal::of_request(status, rejection.body_text())
+    Refusal::of_request(status, format!("the body cannot be used: {}", rejection.body_text()))
 }
 
 /// A query string, read by the same types that read JSON; an unknown name is refused.

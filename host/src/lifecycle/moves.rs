@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Effect, Illegal, Input, Launch, Life, Live, Moment, Rules, State, Sweep, Tally, Then, Wanted};
+use super::{Effect, Illegal, Input, Launch, Life, Live, Moment, Rules, State, Sweep, Tally, Then, Wanted, later};
 use crate::decision::{Ending, LimitKind, RestartDecision};
 use crate::sample::RunIdentity;
 use crate::spec::{RestartMode, StopSignal};
@@ -30,17 +30,17 @@ impl Turn {
 
     pub(super) fn follow(&mut self, state: &State, input: Input) -> Moved {
         match state {
-            State::Queued => self.from_queued(input),
-            State::Starting { restarted, wanted } => self.from_starting(*restarted, wanted, input),
-            State::Running(live) => self.from_running(live, input),
-            State::Stopping { live, stage, then } => self.from_stopping(live, *stage, then, input),
+            State::Queued => self.when_queued(input),
+            State::Starting { restarted, wanted } => self.when_starting(*restarted, wanted, input),
+            State::Running(live) => self.when_running(live, input),
+            State::Stopping { live, stage, then } => self.when_stopping(live, *stage, then, input),
             State::Clearing { live, exit, then, patience } => {
-                self.from_clearing(super::stopping::Clearing { live, exit, then, patience: *patience }, input)
+                self.when_clearing(super::stopping::Clearing { live, exit, then, patience: *patience }, input)
             }
-            State::Stuck { live, reason } => self.from_stuck(live, reason, input),
-            State::Deciding { ending } => self.from_deciding(ending, input),
-            State::Backoff { .. } => self.from_backoff(state, input),
-            State::Stopped { .. } | State::Crashed { .. } | State::Failed { .. } => self.from_ended(state, input),
+            State::Stuck { live, reason } => self.when_stuck(live, reason, input),
+            State::Deciding { ending } => self.when_deciding(ending, input),
+            State::Backoff { .. } => self.when_backoff(state, input),
+            State::Stopped { .. } | State::Crashed { .. } | State::Failed { .. } => self.when_ended(state, input),
         }
     }
 
@@ -129,7 +129,7 @@ impl Turn {
         }
     }
 
-    fn from_ended(&mut self, state: &State, input: Input) -> Moved {
+    fn when_ended(&mut self, state: &State, input: Input) -> Moved {
         match input {
             Input::Start | Input::Restart => {
                 self.tally.attempts = 0;
@@ -142,7 +142,7 @@ impl Turn {
         }
     }
 
-    fn from_queued(&mut self, input: Input) -> Moved {
+    fn when_queued(&mut self, input: Input) -> Moved {
         match input {
             Input::PlaceGranted => Ok(self.launch(false)),
             Input::Stop { reason } | Input::Kill { reason } => {
@@ -156,7 +156,7 @@ impl Turn {
         }
     }
 
-    fn from_starting(&mut self, restarted: bool, wanted: &Wanted, input: Input) -> Moved {
+    fn when_starting(&mut self, restarted: bool, wanted: &Wanted, input: Input) -> Moved {
         match input {
             Input::Launched(Launch::Made(run)) => Ok(self.began(run, restarted, wanted)),
             Input::Launched(Launch::Failed(message)) => {
@@ -195,7 +195,7 @@ impl Turn {
         }
     }
 
-    fn from_running(&mut self, live: &Live, input: Input) -> Moved {
+    fn when_running(&mut self, live: &Live, input: Input) -> Moved {
         let live = live.clone();
         Ok(match input {
             Input::Exited { exit, .. } => self.begin_clearing(live, exit, Then::Judge),
@@ -256,7 +256,7 @@ impl Turn {
         }
     }
 
-    fn from_deciding(&mut self, ending: &Ending, input: Input) -> Moved {
+    fn when_deciding(&mut self, ending: &Ending, input: Input) -> Moved {
         Ok(match input {
             Input::Decided { decision: RestartDecision::GiveUp { reason }, .. } => self.gave_up(reason),
             Input::Decided { decision: RestartDecision::RestartAfter { delay_ms, attempt }, .. } => {
@@ -267,7 +267,7 @@ impl Turn {
                 let delay = Duration::from_millis(delay_ms);
                 self.tell(Moment::Backoff { delay, attempt, reason: ending.to_string() });
                 self.arm(delay);
-                State::Backoff { until: self.now + delay, attempt }
+                State::Backoff { until: later(self.now, delay), attempt }
             }
             Input::Stop { reason } | Input::Kill { reason } => self.stopped(reason),
             Input::Start | Input::Restart => self.launch_forgiven(),
@@ -275,7 +275,7 @@ impl Turn {
         })
     }
 
-    fn from_backoff(&mut self, state: &State, input: Input) -> Moved {
+    fn when_backoff(&mut self, state: &State, input: Input) -> Moved {
         Ok(match input {
             Input::Timer { .. } => self.launch(true),
             Input::Stop { reason } | Input::Kill { reason } => self.stopped(reason),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::moves::{Moved, Turn, illegal};
-use super::{Effect, Input, Live, Moment, Patience, Stage, State, Sweep, Then};
+use super::{Effect, Input, Live, Moment, Patience, Stage, State, Sweep, Then, later};
 use crate::decision::Ending;
 use crate::sample::RunExit;
 use crate::spec::StopSignal;
@@ -41,7 +41,7 @@ impl Turn {
             self.act(Effect::SignalTree { live: live.clone(), signal: StopSignal::CONT });
         }
         self.arm(grace);
-        State::Stopping { live, stage: Stage::Grace { until: self.now + grace }, then }
+        State::Stopping { live, stage: Stage::Grace { until: later(self.now, grace) }, then }
     }
 
     /// Kill the tree without grace.
@@ -56,7 +56,7 @@ impl Turn {
         State::Stopping { live, stage: Stage::Killing, then }
     }
 
-    pub(super) fn from_stopping(&mut self, live: &Live, stage: Stage, then: &Then, input: Input) -> Moved {
+    pub(super) fn when_stopping(&mut self, live: &Live, stage: Stage, then: &Then, input: Input) -> Moved {
         let live = live.clone();
         Ok(match input {
             Input::Exited { exit, .. } => match stage {
@@ -104,13 +104,7 @@ impl Turn {
         State::Stuck { live, reason }
     }
 
-    fn begin_grace_clearing(
-        &mut self,
-        live: Live,
-        exit: RunExit,
-        then: Then,
-        until: std::time::Instant,
-    ) -> State {
+    fn begin_grace_clearing(&mut self, live: Live, exit: RunExit, then: Then, until: std::time::Instant) -> State {
         self.sweep(&live, Sweep::Look);
         State::Clearing { live, exit, then, patience: Patience { kill: false, until, pause: FIRST_PAUSE } }
     }
@@ -118,11 +112,11 @@ impl Turn {
     /// The main process is gone: end what it left behind.
     pub(super) fn begin_clearing(&mut self, live: Live, exit: RunExit, then: Then) -> State {
         self.sweep(&live, Sweep::Kill);
-        let until = self.now + self.rules.kill_wait;
+        let until = later(self.now, self.rules.kill_wait);
         State::Clearing { live, exit, then, patience: Patience { kill: true, until, pause: FIRST_PAUSE } }
     }
 
-    pub(super) fn from_clearing(&mut self, at: Clearing<'_>, input: Input) -> Moved {
+    pub(super) fn when_clearing(&mut self, at: Clearing<'_>, input: Input) -> Moved {
         Ok(match input {
             Input::Swept { survivors, .. } if survivors.is_empty() => self.over(&at),
             Input::Swept { survivors, .. } => self.not_clear_yet(&at, survivors),
@@ -190,7 +184,7 @@ impl Turn {
         }
     }
 
-    pub(super) fn from_stuck(&mut self, live: &Live, reason: &str, input: Input) -> Moved {
+    pub(super) fn when_stuck(&mut self, live: &Live, reason: &str, input: Input) -> Moved {
         let live = live.clone();
         Ok(match input {
             Input::Exited { exit, .. } => {

@@ -90,7 +90,10 @@ impl Driven {
     }
 
     pub(super) fn moments(&self) -> Vec<&Moment> {
-        self.effects.iter().filter_map(|effect| if let Effect::Tell(moment) = effect { Some(moment) } else { None }).collect()
+        self.effects
+            .iter()
+            .filter_map(|effect| if let Effect::Tell(moment) = effect { Some(moment) } else { None })
+            .collect()
     }
 
     pub(super) fn signals(&self) -> Vec<StopSignal> {

@@ -203,9 +203,8 @@ mod tests {
 
     #[test]
     fn a_denial_needs_a_rule_that_programs_can_match_on() {
-        let deny = |rule: &str| {
-            check(wit::Decision::Deny(wit::Denial { rule: rule.to_owned(), reason: String::new() }))
-        };
+        let deny =
+            |rule: &str| check(wit::Decision::Deny(wit::Denial { rule: rule.to_owned(), reason: String::new() }));
         assert!(deny("command-allowlist").is_ok());
         assert!(deny("").is_err() && deny("No Rule").is_err());
     }

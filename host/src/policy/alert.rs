@@ -293,7 +293,13 @@ mod tests {
     use super::*;
 
     fn found(subject: u32, topic: wit::Topic, value: f64) -> wit::Finding {
-        wit::Finding { subject, topic, severity: super::super::bindings::types::Severity::Warning, value, threshold: 1.0 }
+        wit::Finding {
+            subject,
+            topic,
+            severity: super::super::bindings::types::Severity::Warning,
+            value,
+            threshold: 1.0,
+        }
     }
 
     fn checked(findings: Vec<wit::Finding>, memos: Vec<u64>) -> Result<Part, Fault> {

@@ -133,8 +133,14 @@ mod tests {
     fn each_issue_flag_is_the_issue_of_the_same_name() {
         use types::Issues as Flag;
         let flags = [
-            Flag::MEMORY, Flag::CPU, Flag::EXECUTION_TIME, Flag::FILE_HANDLES, Flag::RESPONSIVENESS, Flag::STABILITY,
-            Flag::MEMORY_LEAK, Flag::THREADS,
+            Flag::MEMORY,
+            Flag::CPU,
+            Flag::EXECUTION_TIME,
+            Flag::FILE_HANDLES,
+            Flag::RESPONSIVENESS,
+            Flag::STABILITY,
+            Flag::MEMORY_LEAK,
+            Flag::THREADS,
         ];
         for (flag, kind) in flags.into_iter().zip(IssueKind::ALL) {
             assert_eq!(one_issue(flag).unwrap(), *kind);

@@ -78,6 +78,9 @@ fn config() -> Config {
         .max_wasm_stack(MAX_WASM_STACK)
         // Traps are told by kind; collecting frames would only make them slower.
         .wasm_backtrace_max_frames(None)
+        // Nobody reads offsets or unwinds through guests: leaving both out makes compiled plugins smaller and loads faster.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         // Recorded decisions replay on every machine only if these cannot differ between machines.
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)

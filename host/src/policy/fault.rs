@@ -36,8 +36,11 @@ impl Fault {
         }
         if let Some(trap) = error.downcast_ref::<Trap>() {
             let kind = if *trap == Trap::Interrupt { FaultKind::Deadline } else { FaultKind::Trap };
-            let message =
-                if *trap == Trap::Interrupt { "it did not answer before its deadline".to_owned() } else { trap.to_string() };
+            let message = if *trap == Trap::Interrupt {
+                "it did not answer before its deadline".to_owned()
+            } else {
+                trap.to_string()
+            };
             return Self::new(kind, message);
         }
         // Text that is not UTF-8 is a trap in the canonical ABI; everything else that cannot be lifted (an unknown

@@ -31,12 +31,7 @@ pub(super) type Verdicts = Vec<(Option<Verdict>, Arc<Provenance>)>;
 /// A question and the way back.
 pub(super) enum HealthJob {
     /// Judge a batch.
-    Assess {
-        tick: PolicyTick,
-        subjects: Vec<HealthSubject>,
-        history: Vec<f32>,
-        reply: oneshot::Sender<Verdicts>,
-    },
+    Assess { tick: PolicyTick, subjects: Vec<HealthSubject>, history: Vec<f32>, reply: oneshot::Sender<Verdicts> },
     /// Judge one and say why.
     Explain {
         tick: PolicyTick,
@@ -69,9 +64,8 @@ impl Kind for Health {
         let tick = PolicyTick { now: Timestamp::now(), interval_ms: 1000 };
         let (reading, history) = (to_wit(&canned(), false), [0.0; HISTORY_LENGTH]);
         let tick = to_tick(tick, HISTORY_LENGTH);
-        let run = |live: &mut super::judge::Live<Self>| {
-            live.guest.call_assess(&mut live.store, tick, &[reading], &history)
-        };
+        let run =
+            |live: &mut super::judge::Live<Self>| live.guest.call_assess(&mut live.store, tick, &[reading], &history);
         judge.ask_at_load(run, |verdicts| check(verdicts, 1))?;
         let who = convert::identity(&nobody());
         judge
@@ -108,11 +102,8 @@ impl Lane<Health> {
         let mut batch = Batch::new(tick, subjects, history);
         for (judge, positions) in super::batch::groups(&places) {
             for chunk in positions.chunks(CHUNK) {
-                let (answers, provenance) = self.decide(
-                    judge,
-                    |judge, asked| batch.ask(judge, chunk, asked),
-                    |_, _| vec![None; chunk.len()],
-                );
+                let (answers, provenance) =
+                    self.decide(judge, |judge, asked| batch.ask(judge, chunk, asked), |_, _| vec![None; chunk.len()]);
                 for (position, verdict) in chunk.iter().zip(answers) {
                     verdicts[*position] = Some((verdict, Arc::clone(&provenance)));
                 }
@@ -195,7 +186,12 @@ impl<'a> Batch<'a> {
 
     /// Ask about the subjects at these positions, which are in order and at most `CHUNK`. The memos of answers that are
     /// not the bound plugin's are 0.
-    fn ask(&mut self, judge: &mut Judge<Health>, positions: &[usize], asked: Asked) -> Result<Vec<Option<Verdict>>, Fault> {
+    fn ask(
+        &mut self,
+        judge: &mut Judge<Health>,
+        positions: &[usize],
+        asked: Asked,
+    ) -> Result<Vec<Option<Verdict>>, Fault> {
         let forget = judge.fresh || asked == Asked::StandIn;
         self.readings.clear();
         self.readings.extend(positions.iter().map(|position| to_wit(&self.subjects[*position].reading, forget)));

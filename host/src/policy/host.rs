@@ -73,7 +73,8 @@ impl PolicyHost {
         let prints = prints(&prepared);
         let Prepared { admission, health, restart, alert } = prepared;
         let lanes = Lanes {
-            admission: Lane::new(loader.engine().clone(), Arc::clone(&events), admission, stand_in(&loader)?, 1).spawn()?,
+            admission: Lane::new(loader.engine().clone(), Arc::clone(&events), admission, stand_in(&loader)?, 1)
+                .spawn()?,
             health: Lane::new(loader.engine().clone(), Arc::clone(&events), health, stand_in(&loader)?, 1).spawn()?,
             restart: Lane::new(loader.engine().clone(), Arc::clone(&events), restart, stand_in(&loader)?, 1).spawn()?,
             alert: Lane::new(loader.engine().clone(), Arc::clone(&events), alert, stand_in(&loader)?, 1).spawn()?,
@@ -147,10 +148,7 @@ impl PolicyHost {
 }
 
 /// Put a question into a lane's queue and wait for the answer; none when the lane is gone.
-async fn ask<K: Kind, T>(
-    lane: &mpsc::Sender<Message<K>>,
-    job: impl FnOnce(oneshot::Sender<T>) -> K::Job,
-) -> Option<T> {
+async fn ask<K: Kind, T>(lane: &mpsc::Sender<Message<K>>, job: impl FnOnce(oneshot::Sender<T>) -> K::Job) -> Option<T> {
     let (reply, answer) = oneshot::channel();
     lane.send(Message::Ask(job(reply))).await.ok()?;
     answer.await.ok()

@@ -104,7 +104,10 @@ impl<K: Kind> Lane<K> {
 
     /// The judge of each subject of a batch, by position. A subject that stands where it stood last time costs a
     /// comparison of pointers.
-    pub(super) fn place_all<'a>(&mut self, identities: impl ExactSizeIterator<Item = &'a Arc<Identity>>) -> Vec<Option<usize>> {
+    pub(super) fn place_all<'a>(
+        &mut self,
+        identities: impl ExactSizeIterator<Item = &'a Arc<Identity>>,
+    ) -> Vec<Option<usize>> {
         self.placed.truncate(identities.len());
         identities
             .enumerate()
@@ -133,18 +136,7 @@ impl<K: Kind> Lane<K> {
         by_rule: impl FnOnce(AnsweredBy, &Fault) -> T,
     ) -> (T, Arc<Provenance>) {
         let started = Instant::now();
-        let Some(index) = index else {
-            return match ask(&mut self.stand_in, Asked::StandIn) {
-                Ok(answer) => (answer, self.stand_in.provenance(self.generation, started.elapsed(), None)),
-                Err(fault) => {
-                    let answer = by_rule(AnsweredBy::Constant, &fault);
-                    let fallback = fallback(fault, AnsweredBy::Constant);
-                    let provenance = self.stand_in.provenance(self.generation, started.elapsed(), Some(fallback));
-                    tell(&self.events, &mut self.stand_in, &provenance);
-                    (answer, provenance)
-                }
-            };
-        };
+        let Some(index) = index else { return self.decide_unbound(started, ask, by_rule) };
         let judge = &mut self.judges[index];
         let fault = match ask(judge, Asked::Bound) {
             Ok(answer) => return (answer, judge.provenance(self.generation, started.elapsed(), None)),
@@ -160,6 +152,25 @@ impl<K: Kind> Lane<K> {
             OnFailure::Hold => (by_rule(AnsweredBy::Hold, &fault), AnsweredBy::Hold),
         };
         let fallback = fallback(fault, answered_by);
+        let provenance = judge.provenance(self.generation, started.elapsed(), Some(fallback));
+        tell(&self.events, judge, &provenance);
+        (answer, provenance)
+    }
+
+    /// The stand-in's answer where no binding matches. That is what the set says and no fault.
+    fn decide_unbound<T>(
+        &mut self,
+        started: Instant,
+        mut ask: impl FnMut(&mut Judge<K>, Asked) -> Result<T, Fault>,
+        by_rule: impl FnOnce(AnsweredBy, &Fault) -> T,
+    ) -> (T, Arc<Provenance>) {
+        let judge = &mut self.stand_in;
+        let fault = match ask(judge, Asked::StandIn) {
+            Ok(answer) => return (answer, judge.provenance(self.generation, started.elapsed(), None)),
+            Err(fault) => fault,
+        };
+        let answer = by_rule(AnsweredBy::Constant, &fault);
+        let fallback = fallback(fault, AnsweredBy::Constant);
         let provenance = judge.provenance(self.generation, started.elapsed(), Some(fallback));
         tell(&self.events, judge, &provenance);
         (answer, provenance)

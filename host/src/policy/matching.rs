@@ -95,9 +95,18 @@ mod tests {
     #[test]
     fn patterns_fit_as_in_a_shell() {
         for (pattern, text, fits) in [
-            ("*", "", true), ("code-*", "code-x", true), ("code-*", "decode-x", false), ("a?c", "abc", true),
-            ("a?c", "ac", false), ("*b*c", "abbc", true), ("*b*c", "abcd", false), ("", "", true), ("", "a", false),
-            ("a*", "a", true), ("*a", "ba", true), ("**", "x", true),
+            ("*", "", true),
+            ("code-*", "code-x", true),
+            ("code-*", "decode-x", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*b*c", "abbc", true),
+            ("*b*c", "abcd", false),
+            ("", "", true),
+            ("", "a", false),
+            ("a*", "a", true),
+            ("*a", "ba", true),
+            ("**", "x", true),
         ] {
             assert_eq!(glob(pattern, text), fits, "{pattern} {text}");
         }

@@ -93,10 +93,7 @@ impl Lane<Restart> {
 
 /// The answer when nobody can give one: the longest delay, counted as an attempt.
 pub(super) fn constant(attempts: u32) -> RestartDecision {
-    RestartDecision::RestartAfter {
-        delay_ms: CONSTANT_DELAY.as_millis() as u64,
-        attempt: attempts.saturating_add(1),
-    }
+    RestartDecision::RestartAfter { delay_ms: CONSTANT_DELAY.as_millis() as u64, attempt: attempts.saturating_add(1) }
 }
 
 fn ask(judge: &mut Judge<Restart>, failure: &wit::Failure) -> Result<RestartDecision, Fault> {

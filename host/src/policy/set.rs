@@ -199,9 +199,9 @@ impl PolicySet {
 
     /// Everything that is wrong with the set itself, each line naming the binding. Plugins are not looked at.
     pub fn problems(&self) -> Vec<String> {
-        let bindings = PolicyKind::ALL.iter().flat_map(|kind| {
-            self.of(*kind).iter().enumerate().map(move |(index, binding)| (*kind, index, binding))
-        });
+        let bindings = PolicyKind::ALL
+            .iter()
+            .flat_map(|kind| self.of(*kind).iter().enumerate().map(move |(index, binding)| (*kind, index, binding)));
         bindings
             .flat_map(|(kind, index, binding)| {
                 let place = place(kind, index);
@@ -228,10 +228,7 @@ fn binding_problems(kind: PolicyKind, binding: &Binding) -> Vec<String> {
     }
     problems.extend(binding.budget.problem());
     if matches!(binding.on_failure, OnFailure::Allow | OnFailure::Deny) && kind != PolicyKind::Admission {
-        problems.push(format!(
-            "on_failure: `{}` is for admission only; write `default` or `hold`",
-            binding.on_failure
-        ));
+        problems.push(format!("on_failure: `{}` is for admission only; write `default` or `hold`", binding.on_failure));
     }
     problems
 }
@@ -274,7 +271,8 @@ mod tests {
 
     #[test]
     fn plugin_paths_are_relative_to_the_file_and_builtins_stay() {
-        let set = parse("[[health]]\nplugin = 'own.wasm'\n[[health]]\nplugin = '/abs.wasm'").relative_to(Path::new("/p"));
+        let set =
+            parse("[[health]]\nplugin = 'own.wasm'\n[[health]]\nplugin = '/abs.wasm'").relative_to(Path::new("/p"));
         assert_eq!(set.health[0].plugin, "/p/own.wasm");
         assert_eq!(set.health[1].plugin, "/abs.wasm");
         assert_eq!(set.restart[0].plugin, "builtin:restart-backoff");

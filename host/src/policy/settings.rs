@@ -12,8 +12,10 @@ const MAX_SETTINGS: usize = 1 << 20;
 /// # Errors
 /// The schema itself is not one.
 pub(super) fn violations(schema: &Value, settings: &Value) -> Result<Vec<String>, String> {
-    let validator =
-        jsonschema::validator_for(schema).map_err(|error| format!("has a settings schema that is none: {error}"))?;
+    let validator = jsonschema::options()
+        .offline()
+        .build(schema)
+        .map_err(|error| format!("has a settings schema that is none: {error}"))?;
     if validator.is_valid(settings) {
         return Ok(Vec::new());
     }

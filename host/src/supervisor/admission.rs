@@ -8,15 +8,13 @@ use std::sync::Arc;
 
 use super::environment::{self, Environment};
 use super::paths::{self, OutputFiles};
-use super::{SandboxConfig, limits};
+use super::{SandboxConfig, entry};
 use crate::decision::{Admission, AdmissionRequest};
 use crate::error::{ErrorClass, Problem};
-use crate::health::Health;
 use crate::lifecycle::Rules;
 use crate::platform::{self, LaunchPlan};
 use crate::policy::PolicyHost;
-use crate::record::{ProcessRecord, Status};
-use crate::sample::Trend;
+use crate::record::ProcessRecord;
 use crate::spec::{HealthCheck, Identity, Limits, ProcessId, ProcessSpec, RestartMode};
 use crate::units::Timestamp;
 
@@ -85,7 +83,7 @@ impl Prepared {
 pub(super) struct Judged {
     program: PathBuf,
     directory: PathBuf,
-    env: BTreeMap<String, String>,
+    env: Environment,
     limits: Limits,
 }
 
@@ -103,26 +101,12 @@ pub(super) async fn judge(
     // The policy judges the resolved directory, so one that does not exist is refused before it is asked.
     let directory = paths::working_directory(spec.directory.as_deref(), &around.default_directory)?;
     let env = environment::of_child(&around.sandbox.env, &around.own_environment, &spec.env, identity, &limits);
-    let command = spec.command.first().cloned().unwrap_or_default();
-    let found = platform::find_program(&command, environment::search_path(&env), &directory);
-    let program = found.as_ref().and_then(|found| std::fs::canonicalize(found).ok());
-    let request = AdmissionRequest {
-        identity: Arc::clone(identity),
-        command: command.clone(),
-        found: found.as_deref().map(text),
-        resolved: program.as_deref().map(text),
-        args: spec.command.get(1..).unwrap_or_default().to_vec(),
-        directory: text(&directory),
-        environment_keys: env.keys().cloned().collect(),
-        search_path: environment::search_path(&env).to_owned(),
-        limits,
-        now: Timestamp::now(),
-    };
+    let (request, program) = request(spec, identity, &directory, &env, limits);
     if let Admission::Deny { rule, reason } = policies.admit(request).await.answer {
         return Err(Problem::new(ErrorClass::SecurityViolation, reason).by_rule(rule));
     }
     check_restrictions(&directory, &around.sandbox)?;
-    let Some(program) = program else { return Err(not_found(&command, environment::search_path(&env))) };
+    let program = program.ok_or_else(|| not_found(spec))?;
     Ok(Judged { program, directory, env, limits })
 }
 
@@ -138,14 +122,8 @@ pub(super) async fn admit(
 ) -> Result<Box<Accepted>, Problem> {
     let Judged { program, directory, env, limits } = judge(&spec, &identity, &around, &policies).await?;
     let output = OutputFiles::prepare(&around.state_dir, &identity.name, &identity.process_id)?;
-    let rules = Rules {
-        restart: spec.restart,
-        stop_signal: spec.stop_signal,
-        grace: spec.graceful_shutdown_timeout.map_or(around.grace, crate::units::Span::get),
-        kill_wait: around.kill_wait,
-        deadline: Rules::deadline_of(&limits),
-    };
-    let record = Box::new(record_of(&spec, &identity, &directory, &output, &limits));
+    let record = Box::new(entry::of(&spec, &directory, &output, &limits, &identity.process_id));
+    let rules = rules(&spec, &around, &limits);
     let prepared = Prepared {
         program,
         argv: spec.command,
@@ -161,6 +139,43 @@ pub(super) async fn admit(
     Ok(Box::new(Accepted { identity, prepared, rules, record }))
 }
 
+/// What the policy is asked, and the file that would be executed.
+fn request(
+    spec: &ProcessSpec,
+    identity: &Arc<Identity>,
+    directory: &Path,
+    env: &Environment,
+    limits: Limits,
+) -> (AdmissionRequest, Option<PathBuf>) {
+    let command = spec.command.first().cloned().unwrap_or_default();
+    let search_path = environment::search_path(env);
+    let found = platform::find_program(&command, search_path, directory);
+    let program = found.as_ref().and_then(|found| std::fs::canonicalize(found).ok());
+    let request = AdmissionRequest {
+        identity: Arc::clone(identity),
+        command,
+        found: found.as_deref().map(entry::text),
+        resolved: program.as_deref().map(entry::text),
+        args: spec.command.get(1..).unwrap_or_default().to_vec(),
+        directory: entry::text(directory),
+        environment_keys: env.keys().cloned().collect(),
+        search_path: search_path.to_owned(),
+        limits,
+        now: Timestamp::now(),
+    };
+    (request, program)
+}
+
+fn rules(spec: &ProcessSpec, around: &Surroundings, limits: &Limits) -> Rules {
+    Rules {
+        restart: spec.restart,
+        stop_signal: spec.stop_signal,
+        grace: spec.graceful_shutdown_timeout.map_or(around.grace, crate::units::Span::get),
+        kill_wait: around.kill_wait,
+        deadline: Rules::deadline_of(limits),
+    }
+}
+
 fn check_restrictions(directory: &Path, sandbox: &SandboxConfig) -> Result<(), Problem> {
     let restricted = if sandbox.enabled { sandbox.restricted_paths.as_slice() } else { &[] };
     paths::restriction(directory, restricted).map_or(Ok(()), |rule| {
@@ -169,69 +184,13 @@ fn check_restrictions(directory: &Path, sandbox: &SandboxConfig) -> Result<(), P
     })
 }
 
-fn not_found(command: &str, search_path: &str) -> Problem {
+/// Says no PATH: values of the environment are secret.
+fn not_found(spec: &ProcessSpec) -> Problem {
+    let command = spec.command.first().map_or("", String::as_str);
     let message = if command.contains('/') {
         format!("command `{command}` does not exist or is not executable")
     } else {
-        format!("command `{command}` is in none of the directories of the child's PATH ({search_path})")
+        format!("command `{command}` is in no directory of the child's PATH; write its absolute path or set PATH")
     };
     Problem::new(ErrorClass::Configuration, message).by_rule("command-not-found")
-}
-
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
-/// The record of a process that has not begun yet.
-fn record_of(
-    spec: &ProcessSpec,
-    identity: &Identity,
-    directory: &Path,
-    output: &OutputFiles,
-    limits: &Limits,
-) -> ProcessRecord {
-    ProcessRecord {
-        process_id: identity.process_id.clone(),
-        name: spec.name.clone(),
-        task_id: spec.task_id.clone(),
-        agent_type: spec.agent_type.clone(),
-        priority: spec.priority,
-        command: spec.command.first().cloned().unwrap_or_default(),
-        args: spec.command.get(1..).unwrap_or_default().to_vec(),
-        directory: text(directory),
-        tags: spec.tags.clone(),
-        metadata: spec.metadata.clone(),
-        restart: spec.restart,
-        status: Status::Queued,
-        reason: String::new(),
-        health: Health::Unknown,
-        health_score: None,
-        health_status: None,
-        issues: Default::default(),
-        run: None,
-        run_number: 0,
-        parent_pid: std::process::id(),
-        child_pids: Vec::new(),
-        registered_at_ms: Timestamp::now(),
-        started_at_ms: None,
-        last_active_at_ms: None,
-        ended_at_ms: None,
-        last_restart_at_ms: None,
-        next_restart_at_ms: None,
-        restarts: 0,
-        exit: None,
-        usage: None,
-        peak_memory_bytes: 0,
-        cpu_time_ms: 0,
-        memory_trend: Trend::default(),
-        cpu_trend: Trend::default(),
-        responsiveness: 100,
-        stability: 100,
-        limits: limits::in_force(limits),
-        violations: BTreeMap::new(),
-        runs: Vec::new(),
-        queue_position: None,
-        stdout_path: Some(text(&output.stdout)),
-        stderr_path: Some(text(&output.stderr)),
-    }
 }

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use super::capacity::Claim;
 use super::message::Message;
 use super::run::Process;
 use super::task::Task;
 use super::timers::Due;
 use super::trees::{Look, Reach};
 use crate::decision::{Ending, RestartQuestion};
-use crate::event::EventBody;
-use crate::lifecycle::{Effect, Input, Launch};
+use crate::lifecycle::{Effect, Input, Launch, later};
 use crate::platform::Launched;
 
 impl Task {
@@ -21,7 +19,7 @@ impl Task {
             Effect::LeaveQueue => {
                 if let Some(ticket) = process.ticket.take() {
                     self.capacity.leave(ticket);
-                    self.queue_moved = true;
+                    self.due.queue_moved = true;
                 }
             }
             Effect::ReleasePlace => {
@@ -39,7 +37,7 @@ impl Task {
             Effect::Arm { generation, after } => {
                 self.disarm(process);
                 let due = Due::Process { id: process.identity.process_id.clone(), generation };
-                process.timer = Some(self.timers.arm(self.now + after, due));
+                process.timer = Some(self.timers.arm(later(self.now, after), due));
             }
             Effect::Disarm => self.disarm(process),
             Effect::AskRestart { generation, ending, lasted, attempts, restarts } => {
@@ -49,25 +47,6 @@ impl Task {
             Effect::Tell(moment) => self.tell(process, moment),
         }
         None
-    }
-
-    fn seek_place(&mut self, process: &mut Process) -> Option<Input> {
-        let (id, priority) = (&process.identity.process_id, process.identity.priority);
-        match self.capacity.claim(id, priority, process.exempt, self.now) {
-            Ok(Claim::Granted) => {
-                process.holds_place = true;
-                Some(Input::PlaceGranted)
-            }
-            Ok(Claim::Waits { ticket, position, reason }) => {
-                (process.ticket, process.position) = (Some(ticket), Some(position));
-                self.queue_moved = true;
-                self.outbox.event(EventBody::Queued { who: process.who(), position, priority, reason });
-                process.change(move |record| record.queue_position = Some(position));
-                None
-            }
-            // Looked at before the start was asked for, so this is a start that lost a race within one turn.
-            Err(full) => Some(Input::Stop { reason: full.to_string() }),
-        }
     }
 
     fn launch(&mut self, process: &Process, run: u32) -> Launch {

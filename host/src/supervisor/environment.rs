@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn the_specification_is_over_the_rules_and_the_rules_over_what_is_passed() {
-        let rules = EnvironmentRules { pass: vec!["A".into(), "B".into()], set: variables(&[("B", "set"), ("C", "set")]) };
+        let rules =
+            EnvironmentRules { pass: vec!["A".into(), "B".into()], set: variables(&[("B", "set"), ("C", "set")]) };
         let own = variables(&[("A", "own"), ("B", "own")]);
         let env = child(&rules, &own, &variables(&[("C", "spec")]), Limits::default());
         assert_eq!((&*env["A"], &*env["B"], &*env["C"]), ("own", "set", "spec"));

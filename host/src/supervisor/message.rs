@@ -26,11 +26,17 @@ pub(super) enum Command {
 /// What can be asked of one process.
 pub(super) enum Wish {
     Start,
-    Stop { reason: String },
-    Kill { reason: String },
+    Stop {
+        reason: String,
+    },
+    Kill {
+        reason: String,
+    },
     Restart(RestartWait),
     Signal(StopSignal),
     Pause(bool),
+    /// Nothing but to be told of its end.
+    Wait,
 }
 
 /// From a small task. The inbox is bounded; full: the small task waits, the supervisor never waits for it.

@@ -10,6 +10,7 @@ use super::task::Task;
 use super::timers::Due;
 use super::trees::Look;
 use crate::event::{EventBody, EventBus};
+use crate::lifecycle::later;
 use crate::platform::{self, Tree};
 use crate::record::{ProcessRecord, Status};
 use crate::registry::{Counter, Registry};
@@ -93,7 +94,7 @@ fn send(trees: Vec<Tree>, signal: StopSignal) -> (Vec<Tree>, Vec<u32>) {
 
 /// Those that are still there after so long.
 async fn wait_for_end(trees: Vec<Tree>, patience: Duration) -> Vec<Tree> {
-    let deadline = tokio::time::Instant::now() + patience;
+    let deadline: tokio::time::Instant = later(tokio::time::Instant::now().into_std(), patience).into();
     let (mut left, mut pause) = (trees, FIRST_PAUSE);
     loop {
         let looked_at = left;
@@ -127,14 +128,15 @@ async fn tell(pids: Vec<u32>, origin: &str, registry: &Registry, events: &EventB
 impl Task {
     /// A run has ended: look for leftovers in a while. A supervisor whose runs all live has nothing to look for.
     pub(super) fn want_clean_up(&mut self) {
-        if !self.clean_up_armed && self.closing.is_none() {
-            self.clean_up_armed = true;
-            self.timers.arm(self.now + self.config.orphan_cleanup_interval.get(), Due::Orphans);
+        if !self.due.clean_up && self.closing.is_none() {
+            self.due.clean_up = true;
+            let due = later(self.now, self.config.orphan_cleanup_interval.get());
+            self.timers.arm(due, Due::Orphans);
         }
     }
 
     pub(super) fn look_for_leftovers(&mut self) {
-        self.clean_up_armed = false;
+        self.due.clean_up = false;
         let messages = self.messages.clone();
         tokio::task::spawn_blocking(move || {
             let ids: HashSet<ProcessId> = platform::scan_marked().into_iter().map(|(id, _)| id).collect();

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::message::Answer;
 use crate::error::Problem;
-use crate::event::{EventBus, EventBody};
+use crate::event::{EventBody, EventBus};
 use crate::link::RunNews;
 use crate::record::ProcessRecord;
 use crate::registry::{Counter, Registry};

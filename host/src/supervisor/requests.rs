@@ -139,6 +139,7 @@ impl Task {
             }
             Wish::Signal(signal) => return self.reach(id, Input::Signal(signal), answer),
             Wish::Pause(paused) => return self.reach(id, Input::Pause(paused), answer),
+            Wish::Wait => return self.wait_with(id, answer),
         };
         // A refusal has been answered through `waiting` already.
         let _ = self.give(id, input, Some(waiting));
@@ -162,6 +163,13 @@ impl Task {
         match self.give(id, input, None) {
             Ok(()) => self.trees.answer_last(answer),
             Err(problem) => self.outbox.reply(answer, Err(problem)),
+        }
+    }
+
+    fn wait_with(&mut self, id: &ProcessId, answer: Answer<()>) {
+        if let Some(process) = self.processes.get_mut(id) {
+            process.waiting.push(Waiting::End(answer));
+            process.answer(&mut self.outbox);
         }
     }
 
@@ -215,6 +223,8 @@ mod tests {
         let (one, other) = (new_id().unwrap(), new_id().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.as_str().len(), 10);
-        assert!(one.as_str().starts_with('p') && one.as_str().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+        assert!(
+            one.as_str().starts_with('p') && one.as_str().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        );
     }
 }

@@ -3,19 +3,19 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::SupervisorConfig;
 use super::admission::Surroundings;
-use super::capacity::{Capacity, FIGURES_AGE};
+use super::capacity::Capacity;
 use super::message::{Answer, Command, Message};
 use super::outbox::Outbox;
 use super::run::Process;
 use super::timers::{Due, Timers};
 use super::trees::{Outcome, Trees};
 use super::waiting::Waiting;
-use super::SupervisorConfig;
 use crate::error::{ErrorClass, Problem};
 use crate::event::{EventBody, EventBus};
 use crate::lifecycle::{Input, State, step};
@@ -28,14 +28,22 @@ use crate::units::Timestamp;
 
 /// Messages taken in one turn at most, so that a storm of exits delays no command by more than these.
 const BATCH: usize = 64;
-/// The positions of those who wait are shown at most this often.
-const POSITIONS_EVERY: Duration = Duration::from_millis(200);
 
 /// Where the task hears from.
 pub(super) struct Inboxes {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) messages: mpsc::Receiver<Message>,
     pub(super) enforcement: mpsc::Receiver<Enforcement>,
+}
+
+/// What is to come that no process waits for; each is armed at most once.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// The queue has changed in this turn.
+    pub(super) queue_moved: bool,
+    pub(super) positions: bool,
+    pub(super) gates: bool,
+    pub(super) clean_up: bool,
 }
 
 pub(super) struct Task {
@@ -62,10 +70,7 @@ pub(super) struct Task {
     pub(super) outbox: Outbox,
     /// Callers that wait for the end of everything; there is one as soon as everything is to end.
     pub(super) closing: Option<Vec<oneshot::Sender<usize>>>,
-    pub(super) queue_moved: bool,
-    pub(super) positions_armed: bool,
-    pub(super) gates_armed: bool,
-    pub(super) clean_up_armed: bool,
+    pub(super) due: Pending,
     /// The moment of this turn, for logic.
     pub(super) now: Instant,
     /// The same for stamps.
@@ -101,7 +106,7 @@ impl Task {
             batch.drain(..).for_each(|message| self.hear(message));
             self.end_turn().await;
         }
-        self.close().await;
+        self.close(inboxes).await;
     }
 
     fn look_at_the_clock(&mut self) {
@@ -155,7 +160,7 @@ impl Task {
                 }
                 self.note(&id, Input::Timer { generation });
             }
-            Due::Gates => self.gates_armed = false,
+            Due::Gates => self.due.gates = false,
             Due::Positions => self.show_positions(),
             Due::Orphans => self.look_for_leftovers(),
         }
@@ -176,7 +181,7 @@ impl Task {
     }
 
     /// Give a process news of the world. News of one that is known no more are late like any other.
-    fn note(&mut self, id: &ProcessId, input: Input) {
+    pub(super) fn note(&mut self, id: &ProcessId, input: Input) {
         if !self.processes.contains_key(id) {
             return;
         }
@@ -195,7 +200,7 @@ impl Task {
         let driven = self.drive(&mut process, input);
         match (&driven, waiting) {
             (Ok(()), waiting) => process.waiting.extend(waiting),
-            (Err(problem), Some(Waiting::Run { answer, .. } | Waiting::Down { answer, .. })) => {
+            (Err(problem), Some(Waiting::Run { answer, .. } | Waiting::Down { answer, .. } | Waiting::End(answer))) => {
                 self.outbox.reply(answer, Err(problem.clone()));
             }
             (Err(problem), Some(Waiting::First(answer))) => self.outbox.reply_started(answer, Err(problem.clone())),
@@ -251,40 +256,9 @@ impl Task {
 
     fn forget_the_oldest(&mut self) {
         let Some((id, ending)) = self.ended.pop_front() else { return };
-        let still = |process: &&Box<Process>| process.endings == ending && process.life.state().is_ended();
-        if self.processes.get(&id).filter(still).is_some() {
+        let still = |process: &Process| process.endings == ending && process.life.state().is_ended();
+        if self.processes.get(&id).is_some_and(|process| still(process)) {
             self.processes.remove(&id);
-        }
-    }
-
-    fn let_in_who_waits(&mut self) {
-        while let Some(id) = self.capacity.next(self.now) {
-            self.queue_moved = true;
-            if let Some(process) = self.processes.get_mut(&id) {
-                (process.ticket, process.position, process.holds_place) = (None, None, true);
-            }
-            self.note(&id, Input::PlaceGranted);
-        }
-        if self.capacity.waits_for_gates() && !self.gates_armed {
-            self.gates_armed = true;
-            self.timers.arm(self.now + FIGURES_AGE, Due::Gates);
-        }
-        if std::mem::take(&mut self.queue_moved) && self.capacity.has_waiting() && !self.positions_armed {
-            self.positions_armed = true;
-            self.timers.arm(self.now + POSITIONS_EVERY, Due::Positions);
-        }
-    }
-
-    fn show_positions(&mut self) {
-        self.positions_armed = false;
-        for (ahead, id) in self.capacity.waiting().enumerate() {
-            let position = Some(ahead + 1);
-            let Some(process) = self.processes.get_mut(id).filter(|process| process.position != position) else {
-                continue;
-            };
-            process.position = position;
-            process.change(move |record| record.queue_position = position);
-            process.show(&mut self.outbox, self.at);
         }
     }
 
@@ -293,9 +267,16 @@ impl Task {
         self.closing.is_some() && self.names.len() == self.stuck.len()
     }
 
-    async fn close(self) {
-        let survivors = self.processes.values().filter(|process| process.unstoppable).count();
+    /// Nobody is left to care for. Commands that came too late are refused one by one: a caller between two states of
+    /// its channel would wait for ever if the inbox were just dropped.
+    async fn close(mut self, mut inboxes: Inboxes) {
+        inboxes.commands.close();
+        while let Some(late) = inboxes.commands.recv().await {
+            self.obey(late);
+        }
+        self.outbox.flush(&self.registry, &self.news, &self.events).await;
         self.registry.flush().await;
+        let survivors = self.processes.values().filter(|process| process.unstoppable).count();
         for answer in self.closing.into_iter().flatten() {
             let _ = answer.send(survivors);
         }

@@ -7,8 +7,7 @@ use crate::error::{ErrorClass, Problem};
 use crate::lifecycle::{Life, State};
 use crate::spec::ProcessId;
 
-/// What a caller waits for. Those of one process answer each when their time has come; one that no longer listens is
-/// no error.
+/// What a caller waits for. There are as many as callers; one that no longer listens is let go at the next step.
 pub(super) enum Waiting {
     /// The first run, or a place in the queue.
     First(Answer<ProcessId>),
@@ -16,6 +15,17 @@ pub(super) enum Waiting {
     Run { after: u32, answer: Answer<()> },
     /// The end of this run and of everything about it.
     Down { run: u32, answer: Answer<()> },
+    /// The end of the process, whatever brings it.
+    End(Answer<()>),
+}
+
+impl Waiting {
+    fn is_given_up(&self) -> bool {
+        match self {
+            Self::First(answer) => answer.is_closed(),
+            Self::Run { answer, .. } | Self::Down { answer, .. } | Self::End(answer) => answer.is_closed(),
+        }
+    }
 }
 
 impl Process {
@@ -30,18 +40,20 @@ impl Process {
                 Waiting::First(_) => begun(&self.life, 0, true),
                 Waiting::Run { after, .. } => begun(&self.life, *after, false),
                 Waiting::Down { run, .. } => down(&self.life, *run, self.unstoppable),
+                Waiting::End(_) => self.life.status().is_ended().then_some(Ok(())),
             };
             let Some(verdict) = verdict else {
-                self.waiting.push(waiting);
+                self.waiting.extend(Some(waiting).filter(|waiting| !waiting.is_given_up()));
                 continue;
             };
-            let verdict =
-                verdict.map_err(|why| Problem::new(ErrorClass::ProcessFailure, format!("{title} {why}")));
+            let verdict = verdict.map_err(|why| Problem::new(ErrorClass::ProcessFailure, format!("{title} {why}")));
             match waiting {
                 Waiting::First(answer) => {
                     outbox.reply_started(answer, verdict.map(|()| self.identity.process_id.clone()));
                 }
-                Waiting::Run { answer, .. } | Waiting::Down { answer, .. } => outbox.reply(answer, verdict),
+                Waiting::Run { answer, .. } | Waiting::Down { answer, .. } | Waiting::End(answer) => {
+                    outbox.reply(answer, verdict);
+                }
             }
         }
     }

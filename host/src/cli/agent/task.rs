@@ -29,8 +29,11 @@ succeeded, 1 when it did not. Interrupting this command ends the waiting and not
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Arguments {
     /// What to do; `-` reads it from standard input
-    #[arg(value_name = "INSTRUCTIONS", default_value = "")]
-    instructions: String,
+    #[arg(value_name = "INSTRUCTIONS", conflicts_with = "named")]
+    instructions: Option<String>,
+    /// The same by name, for instructions that begin with a dash
+    #[arg(long = "instructions", value_name = "TEXT", allow_hyphen_values = true)]
+    named: Option<String>,
     /// Which runtime: a table [agent.TYPE] of the configuration
     #[arg(long = "type", value_name = "TYPE")]
     agent_type: String,
@@ -56,11 +59,15 @@ pub(in crate::cli) struct Arguments {
 
 impl Arguments {
     fn request(self) -> Result<AgentRequest, Problem> {
+        let instructions = match self.instructions.as_deref() {
+            Some("-") => standard_input()?,
+            _ => self.instructions.or(self.named).unwrap_or_default(),
+        };
         Ok(AgentRequest {
             agent_id: self.agent_id,
             agent_type: self.agent_type,
             task_id: self.task_id,
-            instructions: if self.instructions == "-" { standard_input()? } else { self.instructions },
+            instructions,
             priority: self.priority,
             timeout: self.timeout,
             directory: self.directory.as_deref().map(absolute).transpose()?,
@@ -140,10 +147,46 @@ mod tests {
             restarts: 0,
         };
         let text = summary(&result);
-        assert_eq!(
-            text,
-            "t by a: failure (exit code 3) after 2s, 1s waited; 40ms of CPU, peak 1MiB, 0 restarts\n"
-        );
+        assert_eq!(text, "t by a: failure (exit code 3) after 2s, 1s waited; 40ms of CPU, peak 1MiB, 0 restarts\n");
+    }
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn request(words: &[&str]) -> Result<AgentRequest, String> {
+        let words = ["run", "--type", "coder"].iter().chain(words);
+        let line = <Line as clap::Parser>::try_parse_from(words).map_err(|error| error.to_string())?;
+        line.arguments.request().map_err(|problem| problem.message)
+    }
+
+    #[test]
+    fn every_option_reaches_the_request() {
+        let words = [
+            "--priority",
+            "high",
+            "--timeout",
+            "off",
+            "--context",
+            "A=1",
+            "--context",
+            "B=2",
+            "--task-id",
+            "t",
+            "do it",
+        ];
+        let request = request(&words).unwrap();
+        assert_eq!((request.agent_type.as_str(), request.instructions.as_str()), ("coder", "do it"));
+        assert_eq!((request.priority, request.timeout), (Priority::High, Some(OrOff::Off)));
+        assert_eq!((request.context.len(), request.task_id.as_str()), (2, "t"));
+    }
+
+    #[test]
+    fn instructions_may_be_named_but_not_given_twice() {
+        assert_eq!(request(&["--instructions", "--help me"]).unwrap().instructions, "--help me");
+        assert!(request(&["--instructions", "a", "b"]).unwrap_err().contains("cannot be used with"));
     }
 
     #[test]

@@ -61,13 +61,8 @@ mod tests {
 
     #[test]
     fn only_a_good_end_is_good() {
-        let exit = |status| RunExit {
-            status,
-            at_ms: Timestamp(0),
-            user_time_ms: 0,
-            system_time_ms: 0,
-            peak_memory_bytes: 0,
-        };
+        let exit =
+            |status| RunExit { status, at_ms: Timestamp(0), user_time_ms: 0, system_time_ms: 0, peak_memory_bytes: 0 };
         assert_eq!(ended(&exit(ExitStatus::Code(0))).state, State::Good);
         let bad = ended(&exit(ExitStatus::Code(127)));
         assert!(bad.state == State::Bad && bad.detail.contains("127"), "{bad:?}");

@@ -75,11 +75,21 @@ fn settings(schema: &Value) -> Vec<Vec<Cell>> {
 }
 
 fn type_of(property: &Value) -> String {
-    match &property["type"] {
-        Value::String(word) => word.clone(),
-        Value::Array(words) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
-        _ if property["enum"].is_array() => "one of a list".to_owned(),
-        _ => "-".to_owned(),
+    let choices = ["anyOf", "oneOf"].iter().find_map(|key| property[*key].as_array());
+    match (&property["type"], choices) {
+        (Value::String(word), _) => word.clone(),
+        (Value::Array(words), _) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        (_, Some(choices)) => choices.iter().map(type_of).collect::<Vec<_>>().join(" or "),
+        _ => values_of(property),
+    }
+}
+
+/// The values of a property that lists them.
+fn values_of(property: &Value) -> String {
+    match (property.get("const"), property["enum"].as_array()) {
+        (Some(value), _) => value.to_string(),
+        (None, Some(values)) => values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or "),
+        (None, None) => "-".to_owned(),
     }
 }
 
@@ -119,10 +129,18 @@ mod tests {
 
     #[test]
     fn settings_are_told_with_type_and_default() {
-        let text = plugin(&info(json!({ "properties": { "step": { "type": "integer", "default": 2, "description": "how far" } } })));
+        let text = plugin(&info(
+            json!({ "properties": { "step": { "type": "integer", "default": 2, "description": "how far" } } }),
+        ));
         let line = text.lines().last().unwrap_or_default();
         assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["step", "integer", "2", "how", "far"]);
         assert!(text.contains("imports  nothing"), "{text}");
+    }
+
+    #[test]
+    fn a_setting_of_several_types_names_them_all() {
+        let schema = json!({ "anyOf": [{ "type": "integer" }, { "const": "off" }, { "enum": ["a", "b"] }] });
+        assert_eq!(type_of(&schema), r#"integer or "off" or "a" or "b""#);
     }
 
     #[test]
@@ -140,6 +158,7 @@ mod tests {
             plugin: "builtin:x".into(),
             version: "x 0.1.0".into(),
             digest: String::new(),
+            circuit: "closed".into(),
             settings: json!({}),
             on_failure: "default".into(),
             generation: 3,

@@ -135,7 +135,10 @@ impl World {
         let was = self.life.clone();
         let person = matches!(input, Input::Start | Input::Restart);
         let Ok((life, effects)) = step(&self.life, input, self.now) else {
-            assert!(person || matches!(happening, Happening::Pause(_)), "the world's own news are always legal: {happening:?} in {was:?}");
+            assert!(
+                person || matches!(happening, Happening::Pause(_)),
+                "the world's own news are always legal: {happening:?} in {was:?}"
+            );
             return;
         };
         if late {

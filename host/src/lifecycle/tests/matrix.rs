@@ -32,14 +32,54 @@ fn in_state(wanted: char) -> Driven {
         'Q' => driven = Driven::new(rules()),
         'S' => driven = Driven::new(rules()),
         'R' => return driven,
-        'G' => return { driven.stop(); driven },
-        'K' => return { driven.stop().timer(); driven },
-        'L' => return { driven.stop().timer().timer(); driven },
-        'C' => return { driven.stop().timer().exited(failure); driven },
-        'H' => return { driven.stop().exited(failure); driven },
-        'U' => return { driven.stop().timer().timer().swept(&[100]); driven },
-        'D' => return { driven.exited(failure).swept(&[]); driven },
-        'B' => return { driven.exited(failure).swept(&[]).decided(later); driven },
+        'G' => {
+            return {
+                driven.stop();
+                driven
+            };
+        }
+        'K' => {
+            return {
+                driven.stop().timer();
+                driven
+            };
+        }
+        'L' => {
+            return {
+                driven.stop().timer().timer();
+                driven
+            };
+        }
+        'C' => {
+            return {
+                driven.stop().timer().exited(failure);
+                driven
+            };
+        }
+        'H' => {
+            return {
+                driven.stop().exited(failure);
+                driven
+            };
+        }
+        'U' => {
+            return {
+                driven.stop().timer().timer().swept(&[100]);
+                driven
+            };
+        }
+        'D' => {
+            return {
+                driven.exited(failure).swept(&[]);
+                driven
+            };
+        }
+        'B' => {
+            return {
+                driven.exited(failure).swept(&[]).decided(later);
+                driven
+            };
+        }
         'o' => return Driven::new(rules()),
         'c' => {
             driven = Driven::running(Rules { restart: RestartMode::No, ..rules() });

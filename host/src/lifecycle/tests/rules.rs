@@ -215,3 +215,11 @@ fn the_deadline_is_the_shorter_limit() {
         assert_eq!(Rules::deadline_of(&limits(execution, timeout)), expected);
     }
 }
+
+#[test]
+fn no_length_of_time_is_too_long() {
+    let deadline = Some((LimitKind::ExecutionTime, Duration::MAX));
+    let mut driven = Driven::running(Rules { grace: Duration::MAX, kill_wait: Duration::MAX, deadline, ..rules() });
+    driven.stop().timer().exited(ExitStatus::Signal(9)).swept(&[]);
+    assert_eq!(driven.life.status(), Status::Stopped);
+}
