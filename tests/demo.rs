@@ -16,8 +16,17 @@ fn the_demo_tells_its_story_on_real_processes_and_leaves_nothing_behind() {
     let (summary, events) = lines.split_last().expect("there is a summary");
     let types: BTreeSet<_> = events.iter().filter_map(|event| event["type"].as_str()).collect();
     for expected in [
-        "process.refused", "process.backoff", "process.gave-up", "process.queued", "process.killed", "health.changed",
-        "health.forecast", "alert.raised", "policy.swapped", "agent.finished", "supervisor.stopped",
+        "process.refused",
+        "process.backoff",
+        "process.gave-up",
+        "process.queued",
+        "process.killed",
+        "health.changed",
+        "health.forecast",
+        "alert.raised",
+        "policy.swapped",
+        "agent.finished",
+        "supervisor.stopped",
     ] {
         assert!(types.contains(expected), "no {expected} among {types:?}");
     }

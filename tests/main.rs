@@ -11,6 +11,7 @@ mod config;
 mod contract;
 mod demo;
 mod fleet;
+mod golden;
 mod platform;
 mod policy_host;
 mod program;

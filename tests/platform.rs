@@ -140,7 +140,24 @@ async fn the_end_tells_what_the_run_has_used() {
     let (run, _) = ground.run("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done");
     let end = run.exit.wait().await;
     assert!(end.user_time_ms + end.system_time_ms > 10, "{end:?}");
-    assert!(end.peak_memory_bytes > 256 << 10, "{end:?}");
+}
+
+#[tokio::test]
+async fn the_peak_of_a_run_is_told_when_it_is_above_the_supervisors_own() {
+    let mut ground = Ground::new();
+    // Far above what this test binary ever uses.
+    let (run, _) = ground.run("x=$(head -c 600000000 /dev/zero | tr '\\0' x); echo ${#x}");
+    let end = run.exit.wait().await;
+    assert!(end.peak_memory_bytes >= 600_000_000, "{end:?}");
+}
+
+#[tokio::test]
+async fn the_supervisors_own_peak_is_never_taken_for_that_of_a_run() {
+    let mut ground = Ground::new();
+    let ballast = vec![1u8; 64 << 20];
+    let (run, _) = ground.run("exit 0");
+    assert_eq!(run.exit.wait().await.peak_memory_bytes, 0);
+    assert_eq!(ballast[ballast.len() - 1], 1);
 }
 
 #[test]

@@ -10,13 +10,13 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The root of the workspace.
-pub fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the host lies in the workspace").to_owned()
 }
 
 /// Wait until `condition` gives a value.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = condition() {
@@ -28,13 +28,13 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
 }
 
 /// Whether a process with this pid exists and is not a zombie.
-pub fn lives(pid: u64) -> bool {
+pub(crate) fn lives(pid: u64) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z')))
 }
 
 /// Pids of all processes whose environment carries this text; an independent look at what is left.
-pub fn marked(text: &str) -> Vec<u64> {
+pub(crate) fn marked(text: &str) -> Vec<u64> {
     let entries = std::fs::read_dir("/proc").expect("/proc is mounted");
     entries
         .flatten()
@@ -47,14 +47,14 @@ pub fn marked(text: &str) -> Vec<u64> {
 }
 
 /// The built binary, with nothing of the caller's configuration in its environment.
-pub fn wasmvisor() -> Command {
+pub(crate) fn wasmvisor() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmvisor"));
     command.env_remove("WASMVISOR_CONFIG").env_remove("RUST_LOG").env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }
 
 /// A supervisor of one's own: `wasmvisor run` on a configuration in a temporary directory.
-pub struct Fleet {
+pub(crate) struct Fleet {
     directory: tempfile::TempDir,
     marker: String,
     daemon: Option<Child>,
@@ -63,7 +63,7 @@ pub struct Fleet {
 impl Fleet {
     /// A directory with this configuration; nothing runs yet. `{dir}` stands for the directory. Every process is
     /// marked, so that a test can find what is left of it.
-    pub fn prepare(configuration: &str) -> Self {
+    pub(crate) fn prepare(configuration: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("wv-").tempdir().expect("a temporary directory");
         let marker = directory.path().file_name().and_then(|name| name.to_str()).expect("a plain name").to_owned();
         let text = configuration.replace("{dir}", &directory.path().display().to_string());
@@ -72,29 +72,29 @@ impl Fleet {
     }
 
     /// The same, started and answering.
-    pub fn start(configuration: &str) -> Self {
+    pub(crate) fn start(configuration: &str) -> Self {
         let mut fleet = Self::prepare(configuration);
         fleet.launch();
         fleet
     }
 
     /// Its directory.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
     /// Its state directory.
-    pub fn state_dir(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.path().join("state")
     }
 
     /// Pid of the supervisor.
-    pub fn pid(&self) -> u64 {
+    pub(crate) fn pid(&self) -> u64 {
         self.daemon.as_ref().expect("the supervisor was started").id().into()
     }
 
     /// The command that starts it.
-    pub fn run_command(&self) -> Command {
+    pub(crate) fn run_command(&self) -> Command {
         let mut command = wasmvisor();
         command.arg("--state-dir").arg(self.state_dir()).arg("run").arg(self.path().join("fleet.toml"));
         command.current_dir(self.path()).env("FLEET_MARKER", &self.marker);
@@ -102,14 +102,9 @@ impl Fleet {
     }
 
     /// Start it and wait until it answers.
-    pub fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         let log = std::fs::File::create(self.path().join("supervisor.log")).expect("a log file");
-        let child = self
-            .run_command()
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("the binary can be started");
+        let child = self.run_command().stdout(Stdio::null()).stderr(log).spawn().expect("the binary can be started");
         self.daemon = Some(child);
         eventually("the supervisor answers", || {
             let ended = self.daemon.as_mut().and_then(|child| child.try_wait().ok().flatten());
@@ -119,12 +114,12 @@ impl Fleet {
     }
 
     /// What the supervisor said on standard error.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.path().join("supervisor.log")).unwrap_or_default()
     }
 
     /// Run one verb against it.
-    pub fn cli(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
         wasmvisor()
             .arg("--state-dir")
             .arg(self.state_dir())
@@ -136,7 +131,7 @@ impl Fleet {
 
     /// Run one verb that must succeed, and give what it printed.
     #[track_caller]
-    pub fn text(&self, arguments: &[&str]) -> String {
+    pub(crate) fn text(&self, arguments: &[&str]) -> String {
         let output = self.cli(arguments);
         assert!(
             output.status.success(),
@@ -150,14 +145,14 @@ impl Fleet {
 
     /// The same with `--json`, read.
     #[track_caller]
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let text = self.text(&[arguments, &["--json"]].concat());
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?} printed no JSON ({error}):\n{text}"))
     }
 
     /// Run one verb that must fail with this exit code, and give what it said.
     #[track_caller]
-    pub fn refusal(&self, code: i32, arguments: &[&str]) -> String {
+    pub(crate) fn refusal(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.cli(arguments);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{arguments:?} said: {said}");
@@ -165,13 +160,13 @@ impl Fleet {
     }
 
     /// The record of a process, by name.
-    pub fn process(&self, name: &str) -> Value {
+    pub(crate) fn process(&self, name: &str) -> Value {
         self.json(&["describe", name])
     }
 
     /// Wait until a process has this status, and give its record.
     #[track_caller]
-    pub fn await_status(&self, name: &str, status: &str) -> Value {
+    pub(crate) fn await_status(&self, name: &str, status: &str) -> Value {
         eventually(&format!("{name} is {status}"), || {
             let record = self.process(name);
             (record["status"] == status).then_some(record)
@@ -179,30 +174,30 @@ impl Fleet {
     }
 
     /// All events so far.
-    pub fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         let text = self.text(&["events", "--json"]);
         text.lines().map(|line| serde_json::from_str(line).expect("an event is a JSON line")).collect()
     }
 
     /// Wait until an event fits, and give it.
     #[track_caller]
-    pub fn await_event(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn await_event(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
         eventually(what, || self.events().into_iter().find(|event| fits(event)))
     }
 
     /// Send the supervisor a signal by name, for example `TERM`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
         assert!(status.is_ok_and(|status| status.success()), "the supervisor can be signalled");
     }
 
     /// Wait for the supervisor's own end and give its exit code.
-    pub fn await_end(&mut self) -> Option<i32> {
+    pub(crate) fn await_end(&mut self) -> Option<i32> {
         self.daemon.as_mut().and_then(|child| child.wait().ok()).and_then(|status| status.code())
     }
 
     /// Pids of everything that descends from this fleet's supervisor, the supervisor included.
-    pub fn survivors(&self) -> Vec<u64> {
+    pub(crate) fn survivors(&self) -> Vec<u64> {
         marked(&format!("FLEET_MARKER={}", self.marker))
     }
 }

@@ -200,7 +200,12 @@ fn memory() {
             std::thread::sleep(Duration::from_secs(5));
             if round == 1 {
                 let (rss, pss) = (rollup(child.id(), "Rss:"), rollup(child.id(), "Pss:"));
-                println!("{:<46} {:>9} KiB {:>9} KiB", format!("memory of run with {count} processes (RSS, PSS)"), rss, pss);
+                println!(
+                    "{:<46} {:>9} KiB {:>9} KiB",
+                    format!("memory of run with {count} processes (RSS, PSS)"),
+                    rss,
+                    pss
+                );
             }
             let _ = Command::new("kill").arg(child.id().to_string()).status();
             child.wait().expect("it was ours");

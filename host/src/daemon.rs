@@ -97,8 +97,7 @@ impl Daemon {
         .map_err(|error| Problem::new(ErrorClass::Unavailable, error.to_string()))?;
         let (supervisor, monitor) =
             launch_actors(&config, &state_dir, &base, &registry, &policies, &events, last_life).await;
-        let agents =
-            AgentPool::launch(config.agent.clone(), supervisor.clone(), registry.clone(), Arc::clone(&events));
+        let agents = AgentPool::launch(config.agent.clone(), supervisor.clone(), registry.clone(), Arc::clone(&events));
         let began = std::time::Instant::now();
         let in_force = InForce { config, set, configured: BTreeMap::new(), began, _lock: lock };
         let daemon = Self {

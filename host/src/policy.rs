@@ -24,6 +24,7 @@ mod cache;
 mod convert;
 mod engine;
 mod fault;
+pub mod golden;
 mod guest;
 mod health;
 mod host;

@@ -30,7 +30,10 @@ fn a_task_that_fails_says_so_with_exit_code_1() {
     let output = fleet.cli(&["agent", "run", "--type", "fails", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&result["status"], &result["exit"]["code"], &result["error"]), (&"failure".into(), &4.into(), &"broken\n".into()));
+    assert_eq!(
+        (&result["status"], &result["exit"]["code"], &result["error"]),
+        (&"failure".into(), &4.into(), &"broken\n".into())
+    );
 }
 
 #[test]

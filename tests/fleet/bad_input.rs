@@ -57,7 +57,8 @@ fn a_plugin_of_the_wrong_kind_is_refused_with_both_kinds() {
 
 #[test]
 fn a_configured_command_that_does_not_exist_is_refused_before_anything_starts() {
-    let said = refused(3, &with("[process.good]\ncommand = [\"sleep\", \"9\"]\n[process.bad]\ncommand = [\"no-such-thing\"]"));
+    let said =
+        refused(3, &with("[process.good]\ncommand = [\"sleep\", \"9\"]\n[process.bad]\ncommand = [\"no-such-thing\"]"));
     assert!(said.contains("no-such-thing") && said.contains("bad"), "{said}");
 }
 
@@ -72,7 +73,8 @@ fn a_corrupt_database_is_refused_by_name_of_the_file_and_kept() {
     let fleet = Fleet::prepare(&with(""));
     std::fs::create_dir(fleet.state_dir()).unwrap();
     let database = fleet.state_dir().join("registry.db");
-    std::fs::write(&database, "this is not a database, but it is long enough to look like a file of one".repeat(40)).unwrap();
+    std::fs::write(&database, "this is not a database, but it is long enough to look like a file of one".repeat(40))
+        .unwrap();
     let before = std::fs::read(&database).unwrap();
     let said = refused_in(&fleet, 8);
     assert!(said.contains("registry.db"), "{said}");

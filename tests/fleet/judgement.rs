@@ -84,7 +84,8 @@ fn a_leak_is_scored_forecast_alerted_and_restarted_before_the_limit() {
 command = ["sh", "-c", "block=$(head -c 500000 /dev/zero | tr '\\0' x); n=0; while :; do n=$((n + 1)); eval \"kept$n=\\$block\"; sleep 0.05; done"]
 limits = { memory = "96MiB" }
 "#;
-    let costs = "plugin = \"builtin:health-score\"\nsettings = { memory_critical_percent = 80, memory_critical_cost = 50 }";
+    let costs =
+        "plugin = \"builtin:health-score\"\nsettings = { memory_critical_percent = 80, memory_critical_cost = 50 }";
     let text = with(leaky).replace("plugin = \"builtin:health-score\"", costs);
     let fleet = Fleet::start(&text);
     let forecast = fleet.await_event("a forecast", |event| event["type"] == "health.forecast");

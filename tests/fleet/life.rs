@@ -127,9 +127,8 @@ fn a_task_that_takes_too_long_is_stopped_for_good() {
 
 #[test]
 fn a_run_that_exceeds_its_execution_time_is_restarted() {
-    let fleet = Fleet::start(&with(
-        "[process.slow]\ncommand = [\"sleep\", \"1000\"]\nlimits = { execution_time = \"200ms\" }",
-    ));
+    let fleet =
+        Fleet::start(&with("[process.slow]\ncommand = [\"sleep\", \"1000\"]\nlimits = { execution_time = \"200ms\" }"));
     eventually("it was restarted", || (fleet.process("slow")["restarts"].as_u64() >= Some(1)).then_some(()));
 }
 
@@ -141,8 +140,9 @@ fn starts_over_the_capacity_wait_in_order_of_priority() {
         fleet.text(&["start", "--name", priority, "--priority", priority, "--", "sleep", "1000"]);
         assert_eq!(fleet.process(priority)["status"], "queued");
     }
-    assert_eq!(fleet.process("high")["queue_position"], 1);
-    assert_eq!(fleet.process("low")["queue_position"], 3);
+    for (name, position) in [("high", 1), ("normal", 2), ("low", 3)] {
+        eventually("its position is shown", || (fleet.process(name)["queue_position"] == position).then_some(()));
+    }
     fleet.text(&["stop", "sleeper"]);
     fleet.await_status("high", "running");
     fleet.text(&["stop", "high"]);
@@ -168,7 +168,7 @@ command = ["sh", "-c", "trap 'echo heard' USR1; echo listening; while :; do slee
 "#,
     ));
     eventually("it listens", || fleet.text(&["logs", "listener"]).contains("listening").then_some(()));
-    fleet.text(&["signal", "listener", "USR1"]);
+    fleet.text(&["signal", "USR1", "listener"]);
     eventually("it heard", || fleet.text(&["logs", "listener"]).contains("heard").then_some(()));
 }
 
@@ -211,7 +211,7 @@ fn processes_are_found_by_what_is_known_of_them() {
     assert_eq!(names(&["--tag", "calm"]), ["sleeper"]);
     assert_eq!(names(&["--priority", "high"]), ["brief"]);
     assert_eq!(names(&["--name", "br*"]), ["brief"]);
-    assert_eq!(names(&["--sort", "priority", "--descending"]), ["brief", "sleeper"]);
+    assert_eq!(names(&["--sort", "priority", "--desc"]), ["brief", "sleeper"]);
     assert_eq!(names(&["--sort", "priority", "--limit", "1", "--offset", "1"]), ["brief"]);
 }
 

@@ -35,7 +35,8 @@ impl Scene {
         let directory = std::env::temp_dir().join(format!("wasmvisor-demo-{}", std::process::id()));
         let scene = Self { directory };
         scene.furnish().map_err(|error| {
-            let message = format!("cannot prepare {}: {error}; set TMPDIR to another directory", scene.directory.display());
+            let message =
+                format!("cannot prepare {}: {error}; set TMPDIR to another directory", scene.directory.display());
             Problem::new(ErrorClass::Unavailable, message)
         })?;
         Ok(scene)

@@ -1,5 +1,6 @@
 //! `wasmvisor policy`: the plugins that judge, those in force and those on disk.
 
+mod test;
 mod words;
 
 use std::path::Path;
@@ -55,6 +56,9 @@ pub(super) enum Verb {
     /// Check a plugin with settings, or a whole policy set
     #[command(after_help = CHECK_EXAMPLES)]
     Check(Subject),
+    /// Put questions with known answers to a plugin
+    #[command(after_help = test::EXAMPLES)]
+    Test(test::Arguments),
     /// Let another plugin or policy set take over
     #[command(after_help = SWAP_EXAMPLES)]
     Swap(Subject),
@@ -93,6 +97,7 @@ pub(super) async fn run(verb: Verb, shell: &Shell) -> Outcome {
             shell.answer(&info, words::plugin)
         }
         Verb::Check(subject) => check(subject, shell).await,
+        Verb::Test(arguments) => test::run(arguments, shell).await,
         Verb::Swap(subject) => swap(subject, shell).await,
     }
 }

@@ -114,7 +114,8 @@ impl Shell {
         let text = if self.json {
             serde_json::to_string(&ProblemDocument::from(problem)).unwrap_or_default()
         } else {
-            format!("error: {}", problem.message)
+            let rule = problem.rule.as_ref().map(|rule| format!(" (rule {rule})")).unwrap_or_default();
+            format!("error: {}{rule}", problem.message)
         };
         // Nowhere is left to tell it when the terminal is gone.
         let _ = writeln!(std::io::stderr(), "{text}");

@@ -121,7 +121,8 @@ mod tests {
     fn a_reload_touches_only_what_differs() {
         let old = processes(&[("kept", "a"), ("changed", "b"), ("gone", "c")]);
         let new = processes(&[("kept", "a"), ("changed", "B"), ("new", "d")]);
-        let expected = Reloaded { added: vec!["new".into()], removed: vec!["gone".into()], changed: vec!["changed".into()] };
+        let expected =
+            Reloaded { added: vec!["new".into()], removed: vec!["gone".into()], changed: vec!["changed".into()] };
         assert_eq!(plan(&old, &new), expected);
     }
 

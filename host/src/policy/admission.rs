@@ -146,7 +146,7 @@ fn ask(
     judge.ask(|live| live.guest.call_decide(&mut live.store, request), check)
 }
 
-fn check(decision: wit::Decision) -> Result<Admission, Fault> {
+pub(super) fn check(decision: wit::Decision) -> Result<Admission, Fault> {
     let denial = match decision {
         wit::Decision::Allow => return Ok(Admission::Allow),
         wit::Decision::Deny(denial) => denial,

@@ -157,7 +157,7 @@ pub(super) fn constant(finding: &Finding) -> String {
 }
 
 /// The answer for the subjects of one chunk; findings with their place in the whole batch.
-struct Part {
+pub(super) struct Part {
     findings: Vec<Finding>,
     memos: Vec<u64>,
 }
@@ -185,7 +185,7 @@ fn ask(
     Ok(part)
 }
 
-fn check(evaluation: wit::Evaluation, subjects: usize) -> Result<Part, Fault> {
+pub(super) fn check(evaluation: wit::Evaluation, subjects: usize) -> Result<Part, Fault> {
     let mut memos = evaluation.memos;
     if !memos.is_empty() && memos.len() != subjects {
         return Err(Fault::bad_answer(format!("{} memos for {subjects} subjects", memos.len())));
@@ -221,7 +221,7 @@ fn from_wit(finding: &wit::Finding, seen: &mut [u16]) -> Result<Finding, Fault> 
     })
 }
 
-fn topic(topic: wit::Topic) -> Topic {
+pub(super) fn topic(topic: wit::Topic) -> Topic {
     match topic {
         wit::Topic::Memory => Topic::Memory,
         wit::Topic::Cpu => Topic::Cpu,
@@ -235,7 +235,7 @@ fn topic(topic: wit::Topic) -> Topic {
     }
 }
 
-fn finding_to_wit(finding: &Finding) -> wit::Finding {
+pub(super) fn finding_to_wit(finding: &Finding) -> wit::Finding {
     let topic = match finding.topic {
         Topic::Memory => wit::Topic::Memory,
         Topic::Cpu => wit::Topic::Cpu,

@@ -216,7 +216,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn check(verdicts: Vec<wit::Verdict>, wanted: usize) -> Result<Vec<Verdict>, Fault> {
+pub(super) fn check(verdicts: Vec<wit::Verdict>, wanted: usize) -> Result<Vec<Verdict>, Fault> {
     if verdicts.len() != wanted {
         return Err(Fault::bad_answer(format!("{} verdicts for {wanted} readings", verdicts.len())));
     }
@@ -232,7 +232,7 @@ fn from_wit(verdict: wit::Verdict) -> Result<Verdict, Fault> {
     })
 }
 
-fn check_report(explanation: wit::Explanation) -> Result<HealthReport, Fault> {
+pub(super) fn check_report(explanation: wit::Explanation) -> Result<HealthReport, Fault> {
     if explanation.recommendations.len() > 8 {
         return Err(Fault::bad_answer(format!("{} recommendations; at most 8", explanation.recommendations.len())));
     }

@@ -100,14 +100,14 @@ fn ask(judge: &mut Judge<Restart>, failure: &wit::Failure) -> Result<RestartDeci
     judge.ask(|live| call(live, failure), check)
 }
 
-fn call(
+pub(super) fn call(
     live: &mut Live<Restart>,
     failure: &wit::Failure,
 ) -> wasmtime::Result<Result<wit::Decision, super::bindings::types::Refusal>> {
     live.guest.call_decide(&mut live.store, failure)
 }
 
-fn check(decision: wit::Decision) -> Result<RestartDecision, Fault> {
+pub(super) fn check(decision: wit::Decision) -> Result<RestartDecision, Fault> {
     match decision {
         wit::Decision::GiveUp(reason) => Ok(RestartDecision::GiveUp { reason: convert::text("reason", reason, 1024)? }),
         wit::Decision::RestartAfter(comeback) if comeback.delay_ms > MAX_DELAY_MS => {

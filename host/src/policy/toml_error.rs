@@ -22,7 +22,7 @@ pub(super) fn explain(path: &Path, text: &str, message: &str, span: Option<Range
 /// The known key that is most like the unknown one that `message` complains about.
 ///
 /// serde's text is ``unknown field `x`, expected one of `a`, `b` `` (or ``unknown variant``).
-fn nearest(message: &str) -> Option<&str> {
+pub(super) fn nearest(message: &str) -> Option<&str> {
     if !message.starts_with("unknown ") {
         return None;
     }

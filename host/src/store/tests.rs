@@ -1,3 +1,5 @@
+//! Tests of `store`: tables and properties, no processes.
+
 use std::path::PathBuf;
 
 use super::*;

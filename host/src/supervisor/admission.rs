@@ -102,11 +102,12 @@ pub(super) async fn judge(
     let directory = paths::working_directory(spec.directory.as_deref(), &around.default_directory)?;
     let env = environment::of_child(&around.sandbox.env, &around.own_environment, &spec.env, identity, &limits);
     let (request, program) = request(spec, identity, &directory, &env, limits);
+    // Nor is there anything to judge in a command that does not exist: it is a mistake, not an attempt.
+    let program = program.ok_or_else(|| not_found(spec))?;
     if let Admission::Deny { rule, reason } = policies.admit(request).await.answer {
         return Err(Problem::new(ErrorClass::SecurityViolation, reason).by_rule(rule));
     }
     check_restrictions(&directory, &around.sandbox)?;
-    let program = program.ok_or_else(|| not_found(spec))?;
     Ok(Judged { program, directory, env, limits })
 }
 

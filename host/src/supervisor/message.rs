@@ -15,12 +15,29 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, Problem>>;
 
 /// From a handle. The inbox is bounded; full: the caller waits.
 pub(super) enum Command {
-    Start { spec: Box<ProcessSpec>, configured: bool, answer: Answer<ProcessId> },
+    Start {
+        spec: Box<ProcessSpec>,
+        configured: bool,
+        answer: Answer<ProcessId>,
+    },
     /// Judge as a start would, and start nothing.
-    Check { spec: Box<ProcessSpec>, answer: Answer<()> },
-    Ask { id: ProcessId, wish: Wish, answer: Answer<()> },
-    Reconfigure { settings: Box<(SupervisorConfig, SandboxConfig, Limits)>, done: oneshot::Sender<()> },
-    ShutDown { reason: String, survivors: oneshot::Sender<usize> },
+    Check {
+        spec: Box<ProcessSpec>,
+        answer: Answer<()>,
+    },
+    Ask {
+        id: ProcessId,
+        wish: Wish,
+        answer: Answer<()>,
+    },
+    Reconfigure {
+        settings: Box<(SupervisorConfig, SandboxConfig, Limits)>,
+        done: oneshot::Sender<()>,
+    },
+    ShutDown {
+        reason: String,
+        survivors: oneshot::Sender<usize>,
+    },
 }
 
 /// What can be asked of one process.

@@ -199,8 +199,7 @@ impl Task {
 }
 
 fn check_spec(spec: &ProcessSpec) -> Result<(), Problem> {
-    spec.validate()
-        .map_err(|error| Problem::new(ErrorClass::Configuration, error.to_string()).by_rule("specification"))
+    spec.validate().map_err(|error| Problem::new(ErrorClass::Configuration, error.to_string()).by_rule("specification"))
 }
 
 /// A fresh id: `p` and nine characters of lower-case base32 (RFC 4648), 45 random bits.

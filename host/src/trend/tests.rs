@@ -1,3 +1,5 @@
+//! Tests of `trend`: tables and properties, no processes.
+
 use proptest::prelude::*;
 
 use super::*;

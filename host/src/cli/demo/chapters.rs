@@ -57,12 +57,14 @@ impl<'a> Stage<'a> {
 
     async fn crash_loop(&self) -> Result<(), Problem> {
         self.teller.chapter("A worker that crashes comes back with growing delays, until the policy gives up");
-        self.until("the policy gives up on crasher", |body| {
-            matches!(body, EventBody::GaveUp { who, .. } if who.name == "crasher")
-        })
+        self.until(
+            "the policy gives up on crasher",
+            |body| matches!(body, EventBody::GaveUp { who, .. } if who.name == "crasher"),
+        )
         .await?;
         let record = self.daemon.registry.find("crasher").await?;
-        self.teller.note(&format!("registry: crasher is {}, {} restarts, {}", record.status, record.restarts, record.reason));
+        self.teller
+            .note(&format!("registry: crasher is {}, {} restarts, {}", record.status, record.restarts, record.reason));
         Ok(())
     }
 
@@ -104,9 +106,10 @@ impl<'a> Stage<'a> {
         for id in &fillers {
             self.daemon.supervisor.stop(id, "makes room").await?;
         }
-        self.until("the waiting ones have started", |body| {
-            matches!(body, EventBody::Started { who, .. } if who.name == "low-priority")
-        })
+        self.until(
+            "the waiting ones have started",
+            |body| matches!(body, EventBody::Started { who, .. } if who.name == "low-priority"),
+        )
         .await?;
         for id in &waiting {
             self.daemon.supervisor.stop(id, "the chapter is over").await?;
@@ -146,10 +149,15 @@ impl<'a> Stage<'a> {
         let before = self.score("hog").await?;
         let set = PolicySet::load(&self.directory.join("demo-strict.toml"))
             .map_err(|error| Problem::new(ErrorClass::Configuration, error.to_string()))?;
-        self.daemon.policies.swap(set).await.map_err(|error| Problem::new(ErrorClass::Configuration, error.to_string()))?;
-        self.until("the new policy lowers the score of hog", |body| {
-            matches!(body, EventBody::HealthChanged { who, score, .. } if who.name == "hog" && *score < before)
-        })
+        self.daemon
+            .policies
+            .swap(set)
+            .await
+            .map_err(|error| Problem::new(ErrorClass::Configuration, error.to_string()))?;
+        self.until(
+            "the new policy lowers the score of hog",
+            |body| matches!(body, EventBody::HealthChanged { who, score, .. } if who.name == "hog" && *score < before),
+        )
         .await?;
         let after = self.score("hog").await?;
         self.teller.note(&format!("registry: hog went from score {before} to {after} without being touched"));
@@ -192,7 +200,9 @@ impl<'a> Stage<'a> {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.map_err(|_| broken(format!("waited a minute in vain until {what}")))?
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .map_err(|_| broken(format!("waited a minute in vain until {what}")))?
     }
 }
 

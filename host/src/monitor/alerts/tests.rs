@@ -1,3 +1,5 @@
+//! Tests of `monitor::alerts`: tables and properties, no processes.
+
 use super::*;
 use Severity::{Critical, Emergency, Warning};
 

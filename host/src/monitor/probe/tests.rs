@@ -1,3 +1,5 @@
+//! Tests of `monitor::probe`: tables and properties, no processes.
+
 use super::*;
 use crate::monitor::watched::tests::began;
 use crate::platform::InProcessLauncher;

@@ -1,3 +1,5 @@
+//! Tests of `monitor::watched`: tables and properties, no processes.
+
 use super::*;
 use crate::health::{IssueKind, IssueSet};
 use crate::sample::{Direction, ProcessState};

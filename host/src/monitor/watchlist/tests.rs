@@ -1,3 +1,5 @@
+//! Tests of `monitor::watchlist`: tables and properties, no processes.
+
 use super::*;
 use crate::alert::{Severity, Topic};
 use crate::health::HealthStatus;

@@ -1,3 +1,5 @@
+//! Tests of `registry::query`: tables and properties, no processes.
+
 use super::super::fixture::record;
 use super::*;
 use crate::health::Health;

@@ -1,3 +1,5 @@
+//! Tests of `registry::statistics`: tables and properties, no processes.
+
 use super::super::fixture::record;
 use super::*;
 use crate::decision::{Ending, PastRun};

@@ -1,3 +1,5 @@
+//! Tests of `registry::view`: tables and properties, no processes.
+
 use super::super::fixture::record;
 use super::*;
 use crate::health::{HealthStatus, IssueKind, Verdict};

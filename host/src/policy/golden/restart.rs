@@ -1,0 +1,137 @@
+//! Cases of restart policies.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Golden;
+use super::words::{Who, arguments, bits, no_function};
+use crate::policy::bindings::restart as wit;
+use crate::policy::fault::Fault;
+use crate::policy::judge::Judge;
+use crate::policy::restart::{Restart, call, check};
+
+/// The arguments of `decide`.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Question {
+    identity: Who,
+    ending: Ending,
+    lasted_ms: u64,
+    attempts: u32,
+    max_attempts: Option<u32>,
+    restarts_total: u32,
+    history: Vec<Past>,
+    now_ms: u64,
+    #[serde(deserialize_with = "bits")]
+    jitter_seed: u64,
+}
+
+/// An ending is a table with one key, or the word `unknown`.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+enum Ending {
+    Exited(i32),
+    Signalled(i32),
+    Unhealthy(u32),
+    Limit(String),
+    NotStarted(String),
+    #[default]
+    Unknown,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Past {
+    started_ms: u64,
+    lasted_ms: u64,
+    ending: Ending,
+}
+
+impl From<Ending> for wit::Ending {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Exited(code) => Self::Exited(code),
+            Ending::Signalled(number) => Self::Signalled(number),
+            Ending::Unhealthy(score) => Self::Unhealthy(score),
+            Ending::Limit(which) => Self::Limit(which),
+            Ending::NotStarted(why) => Self::NotStarted(why),
+            Ending::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<Past> for wit::PastRun {
+    fn from(past: Past) -> Self {
+        Self { started_ms: past.started_ms, lasted_ms: past.lasted_ms, ending: past.ending.into() }
+    }
+}
+
+impl From<Question> for wit::Failure {
+    fn from(question: Question) -> Self {
+        Self {
+            identity: question.identity.into(),
+            ending: question.ending.into(),
+            lasted_ms: question.lasted_ms,
+            attempts: question.attempts,
+            max_attempts: question.max_attempts,
+            restarts_total: question.restarts_total,
+            history: question.history.into_iter().map(Into::into).collect(),
+            now_ms: question.now_ms,
+            jitter_seed: question.jitter_seed,
+        }
+    }
+}
+
+impl Golden for Restart {
+    type Question = wit::Failure;
+
+    fn read(ask: Option<&str>, input: toml::Table) -> Result<wit::Failure, String> {
+        match ask {
+            None | Some("decide") => arguments::<Question>(input).map(Into::into),
+            Some(other) => no_function(other, "`decide`, or nothing"),
+        }
+    }
+
+    fn put(judge: &mut Judge<Self>, question: &wit::Failure) -> Result<Value, Fault> {
+        judge.ask(
+            |live| call(live, question),
+            |decision| {
+                let shown = show(&decision);
+                check(decision).map(|_| shown)
+            },
+        )
+    }
+}
+
+fn show(decision: &wit::Decision) -> Value {
+    match decision {
+        wit::Decision::RestartAfter(comeback) => {
+            json!({ "restart_after": { "delay_ms": comeback.delay_ms, "attempt": comeback.attempt } })
+        }
+        wit::Decision::GiveUp(reason) => json!({ "give_up": reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<wit::Failure, String> {
+        Restart::read(None, toml::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn an_ending_is_one_key_or_the_word_unknown() {
+        let ending = |text: &str| read(text).map(|failure| failure.ending);
+        assert!(matches!(ending("ending = { not_started = 'x' }"), Ok(wit::Ending::NotStarted(why)) if why == "x"));
+        assert!(matches!(ending("ending = 'unknown'"), Ok(wit::Ending::Unknown)));
+        assert!(matches!(ending(""), Ok(wit::Ending::Unknown)));
+        assert!(ending("ending = { exitted = 1 }").is_err() && ending("ending = 'exited'").is_err());
+    }
+
+    #[test]
+    fn a_seed_of_minus_one_has_all_bits_set_and_no_other_number_may_be_negative() {
+        assert_eq!(read("jitter_seed = -1").unwrap().jitter_seed, u64::MAX);
+        assert!(read("lasted_ms = -1").is_err() && read("attempts = -1").is_err());
+    }
+}
