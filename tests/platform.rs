@@ -421,6 +421,21 @@ async fn memory_threads_and_descriptors_are_those_of_the_process() {
 }
 
 #[tokio::test]
+async fn memory_that_a_fork_shares_with_its_parent_is_counted_once() {
+    let mut ground = Ground::new();
+    // The subshell executes no other program: all its pages are its parent's.
+    let script = "big=$(head -c 64000000 /dev/zero | tr '\\0' x); (read never < fifo) & echo $$ > ready
+        wait";
+    std::process::Command::new("mkfifo").arg(ground.path("fifo")).status().unwrap();
+    let (run, _) = ground.run(script);
+    ground.pid_in("ready").await;
+    let mut sampler = Sampler::default();
+    sampler.track(1, run.identity);
+    let sample = until("both to be seen", || read(&mut sampler, 1).filter(|sample| sample.processes == 2)).await;
+    assert!((64_000_000..110_000_000).contains(&sample.memory_bytes), "{sample:?}");
+}
+
+#[tokio::test]
 async fn descendants_are_part_of_the_sample_while_they_live() {
     let mut ground = Ground::new();
     let (run, _) = ground.run("setsid sleep 1000 & echo $! > child; wait; exec sleep 1000");

@@ -26,7 +26,8 @@ pub struct RunIdentity {
 pub struct Sample {
     /// When it was taken.
     pub at_ms: Timestamp,
-    /// Resident memory.
+    /// Resident memory. Pages that processes of the tree share are counted once where that can matter (Linux: the
+    /// proportional size, when all members but the largest hold 8 MiB or more).
     pub memory_bytes: u64,
     /// CPU over the interval since the sample before, percent of one core; 0 in the first sample.
     pub cpu_percent: f32,

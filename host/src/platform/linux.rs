@@ -15,6 +15,7 @@ mod launch;
 mod limits;
 mod sampler;
 mod scan;
+mod shared;
 mod stat;
 mod sums;
 mod sys;

@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::files::{DESCRIPTORS, Figures, Files, size_counts_handles};
 use super::stat::{self, Stat};
 use super::sums::{Meter, Sums};
-use super::{limits, sys};
+use super::{limits, shared, sys};
 use crate::platform::Reading;
 use crate::sample::{RunIdentity, Sample};
 use crate::units::Timestamp;
@@ -216,7 +216,7 @@ impl Tracked {
         self.samples = self.samples.wrapping_add(1);
         Sample {
             at_ms: Timestamp::now(),
-            memory_bytes: sums.resident_pages * machine.page_size,
+            memory_bytes: self.memory_bytes(sums, machine.page_size),
             cpu_percent: cpu_percent as f32,
             cpu_time_ms: self.cpu.total * 1000 / machine.ticks_per_second,
             threads: sums.threads,
@@ -226,6 +226,17 @@ impl Tracked {
             disk_written_bytes: self.disk_written.total,
             state: sums.state,
         }
+    }
+}
+
+impl Tracked {
+    fn memory_bytes(&self, sums: &Sums, page_size: u64) -> u64 {
+        let resident = sums.resident_pages * page_size;
+        if !shared::may_matter(sums, page_size) {
+            return resident;
+        }
+        let living = self.members.iter().filter(|member| member.lives).map(|member| member.pid);
+        shared::proportional_bytes(living).map_or(resident, |proportional| proportional.min(resident))
     }
 }
 

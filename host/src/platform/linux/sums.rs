@@ -12,6 +12,8 @@ pub(super) struct Sums {
     /// The part of `used` that is older than the sample before.
     pub(super) overlooked: Used,
     pub(super) resident_pages: u64,
+    /// Of the member that has most.
+    pub(super) largest_pages: u64,
     pub(super) handles: u32,
     pub(super) threads: u32,
     pub(super) processes: u32,
@@ -42,6 +44,7 @@ impl Sums {
         }
         if is_leader || figures.stat.lives() {
             self.resident_pages += figures.stat.resident_pages;
+            self.largest_pages = self.largest_pages.max(figures.stat.resident_pages);
             self.handles += figures.handles;
             self.threads += figures.stat.threads;
             self.processes += 1;
