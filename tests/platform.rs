@@ -436,6 +436,26 @@ async fn memory_that_a_fork_shares_with_its_parent_is_counted_once() {
 }
 
 #[tokio::test]
+async fn memory_is_counted_once_while_children_come_and_go() {
+    let mut ground = Ground::new();
+    // Children are made by vfork or fork, as the shell likes, hundreds a second.
+    let script = "big=$(head -c 64000000 /dev/zero | tr '\\0' x); echo $$ > ready; while :; do sleep 0.001; done";
+    let (run, _) = ground.run(script);
+    ground.pid_in("ready").await;
+    let mut sampler = Sampler::default();
+    sampler.track(1, run.identity);
+    let mut with_children = 0;
+    let largest = until("many samples with children", || {
+        let sample = read(&mut sampler, 1)?;
+        with_children += u32::from(sample.processes > 1);
+        assert!(sample.memory_bytes < 110_000_000, "{sample:?}");
+        (with_children >= 300).then_some(sample.memory_bytes)
+    })
+    .await;
+    assert!(largest >= 64_000_000);
+}
+
+#[tokio::test]
 async fn descendants_are_part_of_the_sample_while_they_live() {
     let mut ground = Ground::new();
     let (run, _) = ground.run("setsid sleep 1000 & echo $! > child; wait; exec sleep 1000");

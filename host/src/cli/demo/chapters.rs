@@ -159,9 +159,23 @@ impl<'a> Stage<'a> {
             |body| matches!(body, EventBody::HealthChanged { who, score, .. } if who.name == "hog" && *score < before),
         )
         .await?;
-        let after = self.score("hog").await?;
+        let after = self.score_below("hog", before).await?;
         self.teller.note(&format!("registry: hog went from score {before} to {after} without being touched"));
         Ok(())
+    }
+
+    /// The registry is told once a tick, after the event: wait for it.
+    async fn score_below(&self, name: &str, before: u8) -> Result<u8, Problem> {
+        let shown = async {
+            loop {
+                match self.score(name).await {
+                    Ok(score) if score >= before => tokio::time::sleep(Duration::from_millis(20)).await,
+                    answer => return answer,
+                }
+            }
+        };
+        let failed = |_| broken(format!("the registry never showed a lower score of {name}"));
+        tokio::time::timeout(PATIENCE, shown).await.map_err(failed)?
     }
 
     async fn score(&self, name: &str) -> Result<u8, Problem> {

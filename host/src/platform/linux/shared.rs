@@ -1,11 +1,17 @@
 //! Memory that several processes of a tree share, counted once.
 //!
 //! The resident sizes of a parent and the child it has just forked both hold the same pages, so their sum says up to
-//! twice what is used, and a limit would be broken by nobody. The proportional size (PSS, proc_pid_smaps(5)) divides each
-//! page by the number of its users. The kernel walks page tables for it, some 50 µs for a small process, so it is read
-//! only where the difference can matter. Owns no state. Only the sampler enters.
+//! twice what is used, and a limit would be broken by nobody. Two cases: after vfork(2) both are users of one address
+//! space, until the child executes its program, and one of them is left out (kcmp(2)). After fork(2) there are two address
+//! spaces with common pages, and the proportional size (PSS, proc_pid_smaps(5)) divides each page by its users. The kernel
+//! walks page tables for that, some 50 µs for a small process, so all this is done only where it can matter.
+//! Owns no state. Only the sampler enters.
 
 use super::sums::Sums;
+use super::sys;
+
+/// Members that are compared with each other at most; beyond, those after vfork count twice for a moment.
+const COMPARED: usize = 64;
 
 /// Below this many bytes in all members but the largest, sharing changes nothing that anybody would act on.
 const WORTH_A_LOOK_BYTES: u64 = 8 << 20;
@@ -19,7 +25,15 @@ pub(super) fn may_matter(sums: &Sums, page_size: u64) -> bool {
 /// The proportional size of these processes together, bytes; none when one that lives may not be read.
 pub(super) fn proportional_bytes(pids: impl Iterator<Item = u32>) -> Option<u64> {
     let mut total = 0;
+    let mut counted: Vec<u32> = Vec::new();
     for pid in pids {
+        // Asked first: an address space can only cease to be shared, so what is not shared now is not shared below.
+        if counted.iter().any(|other| sys::share_an_address_space(*other, pid)) {
+            continue;
+        }
+        if counted.len() < COMPARED {
+            counted.push(pid);
+        }
         match std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
             Ok(text) => total += pss_bytes(&text)?,
             // Ended since it was counted.

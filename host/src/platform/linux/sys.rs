@@ -101,6 +101,15 @@ pub(super) fn signal_group(pidfd: BorrowedFd<'_>, leader: u32, signal: i32) -> i
     }
 }
 
+/// Whether two processes are users of one address space, as a parent and its child are between vfork(2) and the child's
+/// execve(2). False when one of them is gone or the kernel does not tell (kcmp(2)).
+pub(super) fn share_an_address_space(one: u32, other: u32) -> bool {
+    const KCMP_VM: libc::c_long = 1;
+    // SAFETY: takes two pids and a number, and touches no memory of ours.
+    let order = unsafe { libc::syscall(libc::SYS_kcmp, one as libc::c_long, other as libc::c_long, KCMP_VM, 0, 0) };
+    order == 0
+}
+
 /// Set the niceness of one thread, -20 to 19.
 pub(super) fn set_niceness(thread: u32, niceness: i32) -> io::Result<()> {
     // SAFETY: the call takes plain numbers.
