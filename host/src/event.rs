@@ -375,6 +375,11 @@ impl EventBus {
         let _ = self.sender.send(event);
     }
 
+    /// Number of the newest event, 0 before the first.
+    pub fn last_seq(&self) -> u64 {
+        self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner).last_seq
+    }
+
     /// Receive everything from now on.
     pub fn subscribe(&self) -> Subscription {
         Subscription(self.sender.subscribe())

@@ -82,7 +82,7 @@ pub(crate) async fn run(json: bool) -> Result<ExitCode, Problem> {
         outcome = stage.play() => outcome,
         _ = tokio::signal::ctrl_c() => Err(Problem::new(ErrorClass::ProcessFailure, "interrupted; everything was stopped")),
     };
-    teller.chapter("Everything stops, in order");
+    teller.chapter("Everything stops, in order").await;
     let known = known(&daemon).await;
     daemon.shut_down("the demo is over").await;
     let mut summary = teller.finish().await;

@@ -107,7 +107,7 @@ pub(super) async fn judge(
     if let Admission::Deny { rule, reason } = policies.admit(request).await.answer {
         return Err(Problem::new(ErrorClass::SecurityViolation, reason).by_rule(rule));
     }
-    check_restrictions(&directory, &around.sandbox)?;
+    check_restrictions(spec.directory.as_deref(), &directory, &around.sandbox)?;
     Ok(Judged { program, directory, env, limits })
 }
 
@@ -177,10 +177,12 @@ fn rules(spec: &ProcessSpec, around: &Surroundings, limits: &Limits) -> Rules {
     }
 }
 
-fn check_restrictions(directory: &Path, sandbox: &SandboxConfig) -> Result<(), Problem> {
+fn check_restrictions(written: Option<&Path>, directory: &Path, sandbox: &SandboxConfig) -> Result<(), Problem> {
     let restricted = if sandbox.enabled { sandbox.restricted_paths.as_slice() } else { &[] };
     paths::restriction(directory, restricted).map_or(Ok(()), |rule| {
-        let message = format!("directory `{}` lies in the restricted path `{}`", directory.display(), rule.display());
+        let leads = written.filter(|written| *written != directory);
+        let leads = leads.map_or_else(String::new, |written| format!("`{}` leads to ", written.display()));
+        let message = format!("directory {leads}`{}` in the restricted path `{}`", directory.display(), rule.display());
         Err(Problem::new(ErrorClass::SecurityViolation, message).by_rule("restricted-path"))
     })
 }

@@ -42,7 +42,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn refusals(&self) -> Result<(), Problem> {
-        self.teller.chapter("What may not run is refused, and the rule that refused it is named");
+        self.teller.chapter("What may not run is refused, and the rule that refused it is named").await;
         let mut link = ProcessSpec::new("sly", ["sleep", "1"]);
         link.directory = Some(self.directory.join("looks-harmless"));
         for spec in [ProcessSpec::new("intruder", ["cat", "/etc/hostname"]), link] {
@@ -56,7 +56,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn crash_loop(&self) -> Result<(), Problem> {
-        self.teller.chapter("A worker that crashes comes back with growing delays, until the policy gives up");
+        self.teller.chapter("A worker that crashes comes back with growing delays, until the policy gives up").await;
         self.until(
             "the policy gives up on crasher",
             |body| matches!(body, EventBody::GaveUp { who, .. } if who.name == "crasher"),
@@ -69,12 +69,12 @@ impl<'a> Stage<'a> {
     }
 
     async fn agent_task(&self) -> Result<AgentResult, Problem> {
-        self.teller.chapter("An agent's task is a supervised process with a result");
+        self.teller.chapter("An agent's task is a supervised process with a result").await;
         let request = AgentRequest {
             agent_id: "agent-1".to_owned(),
             agent_type: "summariser".to_owned(),
             task_id: "task-1".to_owned(),
-            instructions: "count many lines".to_owned(),
+            instructions: "count to three million".to_owned(),
             priority: Priority::High,
             timeout: None,
             directory: None,
@@ -92,7 +92,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn queue(&self) -> Result<(), Problem> {
-        self.teller.chapter("When all places are taken, starts wait in order of priority");
+        self.teller.chapter("When all places are taken, starts wait in order of priority").await;
         let mut fillers = Vec::new();
         while self.live().await < 6 {
             let spec = sleeper(&format!("filler-{}", fillers.len() + 1), Priority::Normal);
@@ -122,7 +122,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn stubborn(&self) -> Result<(), Problem> {
-        self.teller.chapter("A process that ignores SIGTERM is killed when its grace is over");
+        self.teller.chapter("A process that ignores SIGTERM is killed when its grace is over").await;
         let mut spec =
             ProcessSpec::new("stubborn", ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.2; done"]);
         spec.graceful_shutdown_timeout = Some(Span(Duration::from_millis(800)));
@@ -145,7 +145,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn swap(&self) -> Result<(), Problem> {
-        self.teller.chapter("A policy is swapped while everything runs; its scores show at once");
+        self.teller.chapter("A policy is swapped while everything runs; its scores show at once").await;
         let before = self.score("hog").await?;
         let set = PolicySet::load(&self.directory.join("demo-strict.toml"))
             .map_err(|error| Problem::new(ErrorClass::Configuration, error.to_string()))?;
@@ -184,7 +184,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn leak(&self) -> Result<(), Problem> {
-        self.teller.chapter("A leak is forecast, alerted, and ended before it reaches its limit");
+        self.teller.chapter("A leak is forecast, alerted, and ended before it reaches its limit").await;
         let leaky = |who: &Who| who.name == "leaky";
         self.until("leaky runs again", |body| matches!(body, EventBody::Restarted { who, .. } if leaky(who))).await?;
         let record = self.daemon.registry.find("leaky").await?;

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::summary::Summary;
@@ -19,6 +19,8 @@ pub(super) struct Teller {
     events: Arc<EventBus>,
     listening: JoinHandle<Summary>,
     enough: oneshot::Sender<()>,
+    /// Number of the event that was told last.
+    told: watch::Receiver<u64>,
 }
 
 impl Teller {
@@ -27,10 +29,14 @@ impl Teller {
         let colour = !json && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let (past, mut subscription) = daemon.events.since(0);
         let (enough, mut finish) = oneshot::channel();
+        let (telling, told) = watch::channel(0);
         let began = Instant::now();
         let listening = tokio::spawn(async move {
             let mut summary = Summary::default();
-            past.iter().for_each(|event| tell(event, &mut summary, json, colour, began));
+            for event in past {
+                tell(&event, &mut summary, json, colour, began);
+                telling.send_replace(event.seq);
+            }
             loop {
                 tokio::select! {
                     biased;
@@ -38,6 +44,7 @@ impl Teller {
                         Received::Event(event) => {
                             let last = matches!(event.body, EventBody::SupervisorStopped { .. });
                             tell(&event, &mut summary, json, colour, began);
+                            telling.send_replace(event.seq);
                             if last {
                                 return summary;
                             }
@@ -49,7 +56,7 @@ impl Teller {
                 }
             }
         });
-        Self { json, colour, events: Arc::clone(&daemon.events), listening, enough }
+        Self { json, colour, events: Arc::clone(&daemon.events), listening, enough, told }
     }
 
     /// The bus it listens to.
@@ -57,8 +64,11 @@ impl Teller {
         &self.events
     }
 
-    /// A new chapter begins.
-    pub(super) fn chapter(&self, title: &str) {
+    /// A new chapter begins, once everything that happened before was told.
+    pub(super) async fn chapter(&self, title: &str) {
+        let last = self.events.last_seq();
+        // An error means that nothing more is told, which is no reason to wait.
+        let _ = self.told.clone().wait_for(|told| *told >= last).await;
         let (bold, plain) = if self.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         self.say(&format!("\n{bold}{title}{plain}"));
     }
