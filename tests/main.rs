@@ -13,6 +13,7 @@ mod demo;
 mod fleet;
 mod golden;
 mod platform;
+mod policies;
 mod policy_host;
 mod program;
 mod registry;
