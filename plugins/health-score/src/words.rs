@@ -41,16 +41,18 @@ fn describe(breach: &Breach, reading: &Reading) -> String {
     let level = if breach.severity >= Severity::Critical { "critical" } else { "a warning" };
     match breach.kind {
         Issues::MEMORY => format!(
-            "memory {} is {:.0} % of its limit of {} ({level} from {:.0} %)",
+            "memory {} is {} % of its limit of {} ({level} from {} %)",
             size(value),
-            percent(value),
+            whole(percent(value)),
             size(limit),
-            percent(threshold)
+            whole(percent(threshold))
         ),
         Issues::CPU => format!(
-            "cpu {value:.0} % is {:.0} % of its limit of {limit:.0} % ({level} from {:.0} %)",
-            percent(value),
-            percent(threshold)
+            "cpu {} % is {} % of its limit of {} % ({level} from {} %)",
+            whole(value),
+            whole(percent(value)),
+            whole(limit),
+            whole(percent(threshold))
         ),
         Issues::EXECUTION_TIME => {
             format!("the run has lasted {}, longer than its limit of {}", time(value), time(limit))
@@ -90,11 +92,20 @@ fn size(bytes: f64) -> String {
         unit += 1;
     }
     let digits = usize::from(unit == 3 || value.fract() != 0.0 && value < 10.0);
-    format!("{value:.digits$} {}", UNITS[unit])
+    if digits == 0 { format!("{} {}", whole(value), UNITS[unit]) } else { format!("{value:.digits$} {}", UNITS[unit]) }
 }
 
 /// Milliseconds as people write them, whole seconds from one second on.
 fn time(ms: f64) -> String {
     let ms = ms as u64;
     show_duration(Duration::from_millis(if ms >= 1000 { ms - ms % 1000 } else { ms }))
+}
+
+/// As `{:.0}` writes it. Numbers that a whole one can hold skip the exact arithmetic of fractions, which costs more than
+/// the rest of a line.
+fn whole(value: f64) -> impl std::fmt::Display {
+    std::fmt::from_fn(move |f| match value.round_ties_even() {
+        rounded if (0.0..=9e15).contains(&rounded) && value.is_sign_positive() => write!(f, "{}", rounded as u64),
+        _ => write!(f, "{value:.0}"),
+    })
 }

@@ -51,6 +51,8 @@ pub mod bindings;
 #[doc(hidden)]
 pub mod glue;
 pub mod health;
+#[cfg(any(target_arch = "wasm32", test))]
+mod heap;
 pub mod log;
 pub mod policy;
 pub mod restart;

@@ -1,6 +1,7 @@
 //! Durations as people write them: one or more of number and unit, as in `1m30s` or `5 min`. The units are those of the
 //! host's own configuration, from milliseconds to days.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -30,7 +31,8 @@ pub fn show_duration(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, size) in UNITS {
         if rest >= size {
-            text.push_str(&format!("{}{unit}", rest / size));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{}{unit}", rest / size);
             rest %= size;
         }
     }
