@@ -63,7 +63,7 @@ impl Kind for Admissions {
 
     fn self_test(judge: &mut Judge<Self>) -> Result<(), Fault> {
         let (mut request, path) = (to_wit(&canned()), canned().search_path);
-        request.lookups = Lookups::default().answer(&judge.wake()?.extra, &path);
+        request.lookups = Lookups::default().answer(Vec::new(), &judge.wake()?.extra, &path);
         judge.ask_at_load(|live| live.guest.call_decide(&mut live.store, &request), check).map(drop)
     }
 
@@ -139,10 +139,12 @@ fn ask(
     search_path: &str,
 ) -> Result<Admission, Fault> {
     // Without an instance there are no look-ups to answer; `ask` below then makes it and counts the fault if it cannot.
-    request.lookups = match judge.breaker.closed_for(Instant::now) {
-        None => judge.wake().map(|live| lookups.answer(&live.extra, search_path)).unwrap_or_default(),
-        Some(_) => Vec::new(),
-    };
+    let before = std::mem::take(&mut request.lookups);
+    if judge.breaker.closed_for(Instant::now).is_none()
+        && let Ok(live) = judge.wake()
+    {
+        request.lookups = lookups.answer(before, &live.extra, search_path);
+    }
     judge.ask(|live| live.guest.call_decide(&mut live.store, request), check)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns the configuration, the linker with the only import (`log`) and the ticker. Entered by `plugin` and `cache`.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,19 +90,19 @@ fn config() -> Config {
 }
 
 /// Advances the epoch once per tick while a guest runs, and sleeps without any wakeup while none does.
+///
+/// A guard is made for every question, so it takes the lock only when it must wake the thread. No wakeup is lost: a guard
+/// first counts itself and then looks whether the thread is parked, the thread first says that it is parked and then
+/// looks at the count, and the one order of all four (`SeqCst`) lets at least one of them see the other.
 #[derive(Default)]
 struct Ticker {
-    state: Mutex<TickerState>,
-    wake: Condvar,
-}
-
-#[derive(Default)]
-struct TickerState {
     /// Guards that live now.
-    running: usize,
-    /// The thread sleeps and must be woken by the first guard.
-    parked: bool,
-    ended: bool,
+    running: AtomicUsize,
+    /// The thread sleeps, or is about to, and must be woken by the next guard.
+    parked: AtomicBool,
+    /// Whether the engine is gone. Also held by the thread from the look at the count until it sleeps.
+    ended: Mutex<bool>,
+    wake: Condvar,
 }
 
 /// Keeps the epoch clock running.
@@ -109,41 +110,47 @@ pub(super) struct Running<'a>(&'a Ticker);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.lock().running -= 1;
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl Ticker {
-    fn lock(&self) -> MutexGuard<'_, TickerState> {
+    fn lock(&self) -> MutexGuard<'_, bool> {
         // Every critical section is a plain assignment, so a poisoned lock holds a sound state.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin(&self) {
-        let mut state = self.lock();
-        state.running += 1;
-        if state.parked {
-            state.parked = false;
+        self.running.fetch_add(1, Ordering::SeqCst);
+        if self.parked.load(Ordering::SeqCst) {
+            let _ended = self.lock();
             self.wake.notify_one();
         }
     }
 
     fn end(&self) {
-        self.lock().ended = true;
+        *self.lock() = true;
         self.wake.notify_one();
+    }
+
+    /// Sleep until a guard lives or the engine is gone; says whether it is gone.
+    fn park(&self) -> bool {
+        if self.running.load(Ordering::SeqCst) > 0 {
+            return *self.lock();
+        }
+        let mut ended = self.lock();
+        self.parked.store(true, Ordering::SeqCst);
+        while self.running.load(Ordering::SeqCst) == 0 && !*ended {
+            ended = self.wake.wait(ended).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.parked.store(false, Ordering::SeqCst);
+        *ended
     }
 
     /// Body of the ticker thread; returns when the engine is gone.
     fn run(&self, engine: &EngineWeak) {
         loop {
-            let mut state = self.lock();
-            while state.running == 0 && !state.ended {
-                state.parked = true;
-                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            state.parked = false;
-            let ended = state.ended;
-            drop(state);
+            let ended = self.park();
             let Some(engine) = engine.upgrade().filter(|_| !ended) else { return };
             std::thread::sleep(TICK);
             engine.increment_epoch();

@@ -10,6 +10,7 @@ use serde_json::Value;
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
+use super::bindings::policy;
 use super::bindings::types::{Refusal, SettingsProblem};
 use super::breaker::Breaker;
 use super::engine::TICK;
@@ -84,6 +85,8 @@ pub(super) struct Judge<K: Kind> {
     pub(super) figures: Figures,
     /// It has not judged a batch yet: memos are another policy's and must not reach it.
     pub(super) fresh: bool,
+    /// How long the last question took; nothing when it was not asked because the circuit is open.
+    pub(super) took: Duration,
     /// When a fault of it was last published.
     pub(super) told: Option<Instant>,
 }
@@ -97,6 +100,7 @@ impl<K: Kind> Judge<K> {
             last_failure: String::new(),
             figures: Figures::default(),
             fresh: true,
+            took: Duration::ZERO,
             told: None,
         }
     }
@@ -128,12 +132,14 @@ impl<K: Kind> Judge<K> {
         check: impl FnOnce(R) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         if let Some(left) = self.breaker.closed_for(Instant::now) {
+            self.took = Duration::ZERO;
             return Err(self.count(self.shut(left)));
         }
         let started = Instant::now();
         let answer = self.call(ticks, run).and_then(check);
         self.figures.calls += 1;
-        self.figures.time += started.elapsed();
+        self.took = started.elapsed();
+        self.figures.time += self.took;
         match answer {
             Ok(answer) => {
                 self.breaker.answered();
@@ -198,6 +204,17 @@ impl<K: Kind> Judge<K> {
         }
     }
 
+    /// Make the instance now and ask it what it finds wrong with its settings; nothing, and it is ready.
+    pub(super) fn wake_valid(&mut self) -> Result<Vec<String>, Fault> {
+        match self.bound.instantiate_valid()? {
+            Ok(live) => {
+                self.live = Some(live);
+                Ok(Vec::new())
+            }
+            Err(problems) => Ok(problems),
+        }
+    }
+
     /// Where an answer of this judge comes from.
     pub(super) fn provenance(&self, generation: u64, took: Duration, fallback: Option<Fallback>) -> Arc<Provenance> {
         Arc::new(Provenance {
@@ -219,34 +236,43 @@ fn ticks(deadline: Duration) -> u64 {
 impl<K: Kind> Bound<K> {
     /// Make an instance and configure it.
     fn instantiate(&self) -> Result<Live<K>, Fault> {
+        let (store, instance, policy) = self.start().map_err(|error| Fault::at_start(&error))?;
+        self.configure(store, &instance, &policy)
+    }
+
+    /// The same after asking the plugin what it finds wrong with its settings; anything wrong, and there is no instance.
+    fn instantiate_valid(&self) -> Result<Result<Live<K>, Vec<String>>, Fault> {
+        let (mut store, instance, policy) = self.start().map_err(|error| Fault::at_start(&error))?;
+        let problems = policy.call_validate_settings(&mut store, &self.settings);
+        let problems = problems.map_err(|error| Fault::at_start(&error))?;
+        if !problems.is_empty() {
+            return Ok(Err(problems.iter().map(|p| format!("settings{}: {}", p.field, p.message)).collect()));
+        }
+        store.set_epoch_deadline(LOAD_TICKS);
+        self.configure(store, &instance, &policy).map(Ok)
+    }
+
+    fn start(&self) -> wasmtime::Result<(Store<GuestState>, Instance, policy::Guest)> {
         let mut store = self.plugin.store(self.binding.budget);
-        let configured = self.configure(&mut store).map_err(|error| Fault::at_start(&error))?;
-        let guest = configured.map_err(|problems| {
+        let instance = self.plugin.pre.instantiate(&mut store)?;
+        let policy = self.plugin.policy.load(&mut store, &instance)?;
+        Ok((store, instance, policy))
+    }
+
+    fn configure(
+        &self,
+        mut store: Store<GuestState>,
+        instance: &Instance,
+        policy: &policy::Guest,
+    ) -> Result<Live<K>, Fault> {
+        let guest = K::guest(&self.indices, &mut store, instance).map_err(|error| Fault::at_start(&error))?;
+        let configured = policy.call_configure(&mut store, &self.settings).map_err(|error| Fault::at_start(&error))?;
+        configured.map_err(|problems| {
             Fault::new(FaultKind::Unusable, format!("it does not take its settings: {}", told(&problems)))
         })?;
         let mut live = Live { store, guest, extra: K::Extra::default() };
         K::prepare(&mut live).map_err(|error| Fault::at_start(&error))?;
         Ok(live)
-    }
-
-    fn configure(&self, store: &mut Store<GuestState>) -> wasmtime::Result<Result<K::Guest, Vec<SettingsProblem>>> {
-        let instance = self.plugin.pre.instantiate(&mut *store)?;
-        let guest = K::guest(&self.indices, store, &instance)?;
-        let policy = self.plugin.policy.load(&mut *store, &instance)?;
-        Ok(policy.call_configure(&mut *store, &self.settings)?.map(|()| guest))
-    }
-
-    /// What the plugin itself finds wrong with its settings.
-    pub(super) fn validate(&self) -> Result<Vec<String>, Fault> {
-        let mut store = self.plugin.store(self.binding.budget);
-        let problems = self
-            .plugin
-            .pre
-            .instantiate(&mut store)
-            .and_then(|instance| self.plugin.policy.load(&mut store, &instance))
-            .and_then(|policy| policy.call_validate_settings(&mut store, &self.settings))
-            .map_err(|error| Fault::at_start(&error))?;
-        Ok(problems.iter().map(|problem| format!("settings{}: {}", problem.field, problem.message)).collect())
     }
 
     /// Settings as a value, for people.

@@ -135,24 +135,28 @@ impl<K: Kind> Lane<K> {
         mut ask: impl FnMut(&mut Judge<K>, Asked) -> Result<T, Fault>,
         by_rule: impl FnOnce(AnsweredBy, &Fault) -> T,
     ) -> (T, Arc<Provenance>) {
-        let started = Instant::now();
-        let Some(index) = index else { return self.decide_unbound(started, ask, by_rule) };
+        let Some(index) = index else { return self.decide_unbound(ask, by_rule) };
         let judge = &mut self.judges[index];
         let fault = match ask(judge, Asked::Bound) {
-            Ok(answer) => return (answer, judge.provenance(self.generation, started.elapsed(), None)),
+            Ok(answer) => return (answer, judge.provenance(self.generation, judge.took, None)),
             Err(fault) => fault,
         };
+        let mut took = judge.took;
         let (answer, answered_by) = match judge.bound.binding.on_failure {
-            OnFailure::Default => match ask(&mut self.stand_in, Asked::StandIn) {
-                Ok(answer) => (answer, AnsweredBy::Default),
-                Err(_) => (by_rule(AnsweredBy::Constant, &fault), AnsweredBy::Constant),
-            },
+            OnFailure::Default => {
+                let answer = ask(&mut self.stand_in, Asked::StandIn);
+                took += self.stand_in.took;
+                match answer {
+                    Ok(answer) => (answer, AnsweredBy::Default),
+                    Err(_) => (by_rule(AnsweredBy::Constant, &fault), AnsweredBy::Constant),
+                }
+            }
             OnFailure::Deny => (by_rule(AnsweredBy::Deny, &fault), AnsweredBy::Deny),
             OnFailure::Allow => (by_rule(AnsweredBy::Allow, &fault), AnsweredBy::Allow),
             OnFailure::Hold => (by_rule(AnsweredBy::Hold, &fault), AnsweredBy::Hold),
         };
         let fallback = fallback(fault, answered_by);
-        let provenance = judge.provenance(self.generation, started.elapsed(), Some(fallback));
+        let provenance = judge.provenance(self.generation, took, Some(fallback));
         tell(&self.events, judge, &provenance);
         (answer, provenance)
     }
@@ -160,18 +164,17 @@ impl<K: Kind> Lane<K> {
     /// The stand-in's answer where no binding matches. That is what the set says and no fault.
     fn decide_unbound<T>(
         &mut self,
-        started: Instant,
         mut ask: impl FnMut(&mut Judge<K>, Asked) -> Result<T, Fault>,
         by_rule: impl FnOnce(AnsweredBy, &Fault) -> T,
     ) -> (T, Arc<Provenance>) {
         let judge = &mut self.stand_in;
         let fault = match ask(judge, Asked::StandIn) {
-            Ok(answer) => return (answer, judge.provenance(self.generation, started.elapsed(), None)),
+            Ok(answer) => return (answer, judge.provenance(self.generation, judge.took, None)),
             Err(fault) => fault,
         };
         let answer = by_rule(AnsweredBy::Constant, &fault);
         let fallback = fallback(fault, AnsweredBy::Constant);
-        let provenance = judge.provenance(self.generation, started.elapsed(), Some(fallback));
+        let provenance = judge.provenance(self.generation, judge.took, Some(fallback));
         tell(&self.events, judge, &provenance);
         (answer, provenance)
     }

@@ -11,26 +11,19 @@ use super::bindings::admission::Lookup;
 /// Look-ups for one question.
 #[derive(Default)]
 pub(super) struct Lookups {
+    /// What earlier policies wanted for the same question; nothing while the first one is asked, the usual case.
     known: HashMap<String, Option<String>>,
 }
 
 impl Lookups {
-    /// One answer for each query, in order.
-    pub(super) fn answer(&mut self, queries: &[String], search_path: &str) -> Vec<Lookup> {
-        queries
-            .iter()
-            .map(|query| {
-                let resolved = match self.known.get(query) {
-                    Some(known) => known.clone(),
-                    None => {
-                        let found = resolve(query, search_path);
-                        self.known.insert(query.clone(), found.clone());
-                        found
-                    }
-                };
-                Lookup { query: query.clone(), resolved }
-            })
-            .collect()
+    /// One answer for each query, in order. `before` is what the policy asked before this one got.
+    pub(super) fn answer(&mut self, before: Vec<Lookup>, queries: &[String], search_path: &str) -> Vec<Lookup> {
+        self.known.extend(before.into_iter().map(|lookup| (lookup.query, lookup.resolved)));
+        let answer = |query: &String| {
+            let resolved = self.known.get(query).cloned().unwrap_or_else(|| resolve(query, search_path));
+            Lookup { query: query.clone(), resolved }
+        };
+        queries.iter().map(answer).collect()
     }
 }
 

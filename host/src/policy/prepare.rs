@@ -77,12 +77,11 @@ pub(super) fn judge<K: Kind>(loader: &Loader, binding: &Binding) -> Result<Judge
     let _running = loader.engine().running();
     let reference = Arc::clone(&bound.reference);
     let failed = |fault: super::fault::Fault| vec![format!("plugin {reference} failed its check: {fault}")];
-    let problems = bound.validate().map_err(failed)?;
+    let mut judge = Judge::new(bound);
+    let problems = judge.wake_valid().map_err(failed)?;
     if !problems.is_empty() {
         return Err(problems.into_iter().map(|problem| format!("plugin {reference}: {problem}")).collect());
     }
-    let mut judge = Judge::new(bound);
-    judge.wake().map_err(failed)?;
     match K::self_test(&mut judge) {
         Err(fault) if fault.kind != FaultKind::Refused => return Err(failed(fault)),
         _ => {}
