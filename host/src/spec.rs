@@ -3,6 +3,9 @@
 //! Owns the vocabulary of a specification and the checks that need nothing but the specification itself.
 //! Any room may enter; it does no I/O.
 
+mod limits;
+mod signal;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +14,9 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Bytes, CountOrOff, OrOff, Percent, Span};
+pub use self::limits::{LimitSettings, Limits};
+pub use self::signal::{StopSignal, signal_name};
+use crate::units::{OrOff, Span};
 
 /// Name of one supervised process, stable for its life: restarts keep it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -112,79 +117,6 @@ impl fmt::Display for RestartMode {
             Self::OnFailure => "on-failure",
             Self::Always => "always",
         })
-    }
-}
-
-/// Limits of one process; what is absent is taken from the defaults.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitSettings {
-    /// Resident memory of the whole tree.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory: Option<OrOff<Bytes>>,
-    /// CPU of the whole tree, percent of one core.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu: Option<OrOff<Percent>>,
-    /// How long one run may last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub execution_time: Option<OrOff<Span>>,
-    /// Open file descriptors of one process (`RLIMIT_NOFILE`) and, by the monitor, of the main process.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file_handles: Option<CountOrOff>,
-    /// Threads and processes of the whole tree.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pids: Option<CountOrOff>,
-    /// How long a task may take; afterwards it is stopped for good and not restarted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<OrOff<Span>>,
-}
-
-/// Limits in force for a process, every default filled in; `None` is no limit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// Resident memory of the whole tree.
-    pub memory: Option<Bytes>,
-    /// CPU of the whole tree, percent of one core.
-    pub cpu: Option<Percent>,
-    /// How long one run may last.
-    pub execution_time: Option<std::time::Duration>,
-    /// Open file descriptors.
-    pub file_handles: Option<u32>,
-    /// Threads and processes of the whole tree.
-    pub pids: Option<u32>,
-    /// How long a task may take in one run before it is stopped for good.
-    pub timeout: Option<std::time::Duration>,
-}
-
-impl Default for Limits {
-    /// The seed's defaults: 2 GiB, 80 % of one core, 10 min, 100 handles, 512 threads, 5 min.
-    fn default() -> Self {
-        Self {
-            memory: Some(Bytes(2 << 30)),
-            cpu: Some(Percent(80.0)),
-            execution_time: Some(std::time::Duration::from_secs(600)),
-            file_handles: Some(100),
-            pids: Some(512),
-            timeout: Some(std::time::Duration::from_secs(300)),
-        }
-    }
-}
-
-impl Limits {
-    /// These limits with what `settings` says put over them.
-    #[must_use]
-    pub fn overridden_by(self, settings: &LimitSettings) -> Self {
-        fn pick<T, U>(own: Option<U>, inherited: Option<T>, limit: impl Fn(U) -> Option<T>) -> Option<T> {
-            own.map_or(inherited, limit)
-        }
-        Self {
-            memory: pick(settings.memory, self.memory, OrOff::limit),
-            cpu: pick(settings.cpu, self.cpu, OrOff::limit),
-            execution_time: pick(settings.execution_time, self.execution_time, |s| s.limit().map(Span::get)),
-            file_handles: pick(settings.file_handles, self.file_handles, |c| c.0),
-            pids: pick(settings.pids, self.pids, |c| c.0),
-            timeout: pick(settings.timeout, self.timeout, |s| s.limit().map(Span::get)),
-        }
     }
 }
 
@@ -378,105 +310,6 @@ pub struct SpecError {
 impl SpecError {
     fn new(field: &'static str, message: impl Into<String>) -> Self {
         Self { field, message: message.into() }
-    }
-}
-
-/// A signal by its name without `SIG`, for example `TERM`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct StopSignal(i32);
-
-/// Names and numbers of the signals that can be sent, as Linux numbers them on x86 and ARM (signal(7)).
-const SIGNALS: [(&str, i32); 15] = [
-    ("HUP", 1),
-    ("INT", 2),
-    ("QUIT", 3),
-    ("ABRT", 6),
-    ("KILL", 9),
-    ("USR1", 10),
-    ("SEGV", 11),
-    ("USR2", 12),
-    ("PIPE", 13),
-    ("ALRM", 14),
-    ("TERM", 15),
-    ("CONT", 18),
-    ("STOP", 19),
-    ("TSTP", 20),
-    ("WINCH", 28),
-];
-
-impl StopSignal {
-    /// SIGTERM.
-    pub const TERM: Self = Self(15);
-    /// SIGKILL.
-    pub const KILL: Self = Self(9);
-    /// SIGSTOP.
-    pub const STOP: Self = Self(19);
-    /// SIGCONT.
-    pub const CONT: Self = Self(18);
-
-    /// Its number.
-    pub const fn number(self) -> i32 {
-        self.0
-    }
-}
-
-impl Default for StopSignal {
-    fn default() -> Self {
-        Self::TERM
-    }
-}
-
-/// The name of a signal number, `SIGTERM`, or `signal 34` for one without a name here.
-pub fn signal_name(number: i32) -> String {
-    SIGNALS
-        .iter()
-        .find(|(_, known)| *known == number)
-        .map_or_else(|| format!("signal {number}"), |(name, _)| format!("SIG{name}"))
-}
-
-impl std::str::FromStr for StopSignal {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let upper = text.trim().to_ascii_uppercase();
-        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-        SIGNALS
-            .iter()
-            .find(|(known, number)| *known == name || number.to_string() == name)
-            .map(|(_, number)| Self(*number))
-            .ok_or_else(|| {
-                let known: Vec<_> = SIGNALS.iter().map(|(name, _)| *name).collect();
-                format!("`{text}` is not a signal; known are {}", known.join(", "))
-            })
-    }
-}
-
-impl fmt::Display for StopSignal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(signal_name(self.0).trim_start_matches("SIG"))
-    }
-}
-
-impl Serialize for StopSignal {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for StopSignal {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl JsonSchema for StopSignal {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Signal".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let names: Vec<_> = SIGNALS.iter().map(|(name, _)| *name).collect();
-        schemars::json_schema!({ "type": "string", "enum": names })
     }
 }
 
