@@ -48,7 +48,7 @@ Examples:
   wasmvisor logs -f job                       its output
   wasmvisor events -f                         everything that happens
 
-Exit codes: 0 done; 1 the supervised command failed; 2 wrong usage; 3 configuration; 4 no room;
+Exit codes: 0 done; 1 a task or golden case failed; 2 wrong usage; 3 configuration; 4 no room;
 5 forbidden by a rule; 6 a process did not do what it should; 7 not found; 8 no supervisor answers.";
 
 /// How long what still runs in the background may hold up the exit.
