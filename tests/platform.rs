@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use wasmvisor::platform::{
-    InProcessLauncher, LaunchError, LaunchPlan, Launched, Launcher, Reading, Sampler, SystemProbe, Tree,
+    InProcessLauncher, LaunchError, LaunchPlan, Launched, Launcher, ProcessLimits, Reading, Sampler, SystemProbe, Tree,
     become_subreaper, is_alive, scan_marked,
 };
 use wasmvisor::sample::{ExitStatus, ProcessState, RunIdentity, Sample};
@@ -35,24 +35,20 @@ impl Ground {
     /// A plan for `/bin/sh -c script` in the directory.
     fn plan(&self, script: &str) -> LaunchPlan {
         let name = self.directory.path().file_name().unwrap().to_string_lossy().into_owned();
+        let id = ProcessId::new(format!("test{name}-{}", self.trees.len()));
+        let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
         LaunchPlan {
-            process_id: ProcessId::new(format!("test{name}-{}", self.trees.len())),
-            program: "/bin/sh".into(),
-            argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
             env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
-            directory: self.directory.path().to_owned(),
             stdout: self.path("out"),
             stderr: self.path("err"),
-            niceness: 0,
-            oom_score_adjustment: 0,
-            file_handles: Some(64),
-            no_new_privileges: true,
+            rlimits: ProcessLimits { file_handles: Some(64), ..ProcessLimits::default() },
+            ..LaunchPlan::new(id, "/bin/sh".into(), argv, self.directory.path().to_owned())
         }
     }
 
     fn launch(&mut self, plan: &LaunchPlan) -> Launched {
-        let launched = self.launcher.launch(plan).unwrap();
-        self.trees.push(Tree { leader: launched.identity.clone(), process_id: plan.process_id.clone() });
+        let launched = self.launcher.launch(plan.clone()).wait().unwrap();
+        self.trees.push(Tree::of(&launched, plan.process_id.clone()));
         launched
     }
 
@@ -167,7 +163,7 @@ fn a_launch_that_fails_names_the_step_and_leaves_nothing_to_reap() {
     }
     let mut ground = Ground::new();
     let good = ground.plan("true");
-    let mut refused = |plan: LaunchPlan| -> LaunchError { ground.launcher.launch(&plan).unwrap_err() };
+    let mut refused = |plan: LaunchPlan| -> LaunchError { ground.launcher.launch(plan).wait().unwrap_err() };
     let missing = PathBuf::from("/nowhere/at/all");
 
     let error = refused(LaunchPlan { program: missing.clone(), ..good.clone() });
@@ -247,7 +243,7 @@ async fn the_daemons_raised_descriptor_limit_is_not_passed_on() {
     let mut ground = Ground::new();
     let sampler = Sampler::default();
     assert_eq!(nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (400, 400));
-    let plan = LaunchPlan { file_handles: None, ..ground.plan("ulimit -Sn; ulimit -Hn") };
+    let plan = LaunchPlan { rlimits: ProcessLimits::default(), ..ground.plan("ulimit -Sn; ulimit -Hn") };
     ground.launch(&plan).exit.wait().await;
     assert_eq!(fs::read_to_string(ground.path("out")).unwrap(), "200\n400\n");
     drop(sampler);
@@ -334,7 +330,7 @@ async fn a_stranger_with_the_same_pid_gets_no_signal() {
         RunIdentity { start_ticks: run.identity.start_ticks + 1, ..run.identity.clone() },
         RunIdentity { boot_id: "another boot".to_owned(), ..run.identity.clone() },
     ] {
-        let stranger = Tree { leader, process_id: other.clone() };
+        let stranger = Tree { leader, process_id: other.clone(), ..tree.clone() };
         assert_eq!(stranger.signal(StopSignal::KILL).unwrap(), 0, "{stranger:?}");
         assert!(stranger.members().is_empty());
     }

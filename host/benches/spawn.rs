@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use wasmvisor::platform::{InProcessLauncher, LaunchPlan, Launched, Launcher, Sampler, raise_descriptor_limit};
+use wasmvisor::platform::{
+    InProcessLauncher, LaunchPlan, Launched, Launcher, ProcessLimits, Sampler, raise_descriptor_limit,
+};
 use wasmvisor::spec::{ProcessId, StopSignal};
 
 const ROUNDS: usize = 5;
@@ -38,24 +40,21 @@ fn main() {
 }
 
 fn plan(directory: &Path) -> LaunchPlan {
+    let id = ProcessId::new(format!("bench-{}", std::process::id()));
+    let argv = vec!["sleep".to_owned(), "1000".to_owned()];
     LaunchPlan {
-        process_id: ProcessId::new(format!("bench-{}", std::process::id())),
-        program: "/usr/bin/sleep".into(),
-        argv: vec!["sleep".to_owned(), "1000".to_owned()],
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
-        directory: directory.to_owned(),
         stdout: directory.join("out"),
         stderr: directory.join("err"),
-        niceness: 0,
-        oom_score_adjustment: 0,
-        file_handles: Some(100),
-        no_new_privileges: true,
+        rlimits: ProcessLimits { file_handles: Some(100), ..ProcessLimits::default() },
+        ..LaunchPlan::new(id, "/usr/bin/sleep".into(), argv, directory.to_owned())
     }
 }
 
 fn launch_all(launcher: &mut InProcessLauncher, directory: &Path, count: usize) -> Vec<Launched> {
     let plan = plan(directory);
-    (0..count).map(|_| launcher.launch(&plan).unwrap()).collect()
+    let pending: Vec<_> = (0..count).map(|_| launcher.launch(plan.clone())).collect();
+    pending.into_iter().map(|launch| launch.wait().unwrap()).collect()
 }
 
 fn start_ours(
@@ -100,13 +99,13 @@ fn start_bare(count: usize) -> f64 {
 /// From the kill of one run to the return of the next launch, its end having been told by the runtime.
 fn restarts(runtime: &tokio::runtime::Runtime, launcher: &mut InProcessLauncher, directory: &Path) -> Vec<f64> {
     let plan = plan(directory);
-    let mut run = launcher.launch(&plan).unwrap();
+    let mut run = launcher.launch(plan.clone()).wait().unwrap();
     let mut times = Vec::with_capacity(RESTARTS);
     for _ in 0..RESTARTS {
         let started = Instant::now();
         kill(run.identity.pid);
         runtime.block_on(run.exit.wait());
-        run = launcher.launch(&plan).unwrap();
+        run = launcher.launch(plan.clone()).wait().unwrap();
         times.push(milliseconds(started.elapsed()));
     }
     end_all(runtime, vec![run]);

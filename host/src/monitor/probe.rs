@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::link::RunBegan;
 use crate::platform::{self, LaunchPlan, Launched, Launcher, Tree};
-use crate::spec::{HealthCheck, Priority, ProcessId, StopSignal};
+use crate::spec::{HealthCheck, ProcessId, StopSignal};
 
 /// How many checks may run at once.
 const MOST_AT_ONCE: usize = 8;
@@ -140,7 +140,7 @@ impl Prober {
                 return Some(Answer { key, passed: false, latency: Duration::ZERO, detail });
             }
         };
-        let tree = Tree { leader: launched.identity.clone(), process_id: check.plan.tree_id.clone() };
+        let tree = Tree::of(&launched, check.plan.tree_id.clone());
         check.state = CheckState::Runs(tree.clone());
         self.running.spawn(run(key, launched, tree, check.plan.check.timeout.get()));
         None
@@ -179,21 +179,11 @@ fn launch(launcher: &mut dyn Launcher, plan: &Plan) -> Result<Launched, String> 
     let search_path = plan.env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
     let program = platform::find_program(command, search_path, &plan.directory)
         .ok_or_else(|| format!("cannot find `{command}` on the PATH of the process ({search_path})"))?;
-    let plan = LaunchPlan {
-        // With the process's own mark: what a check leaves behind goes with the process.
-        process_id: plan.process_id.clone(),
-        program,
-        argv: plan.check.command.clone(),
-        env: plan.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        directory: plan.directory.clone(),
-        stdout: PathBuf::from("/dev/null"),
-        stderr: PathBuf::from("/dev/null"),
-        niceness: Priority::Normal.niceness(),
-        oom_score_adjustment: Priority::Normal.oom_score_adjustment(),
-        file_handles: None,
-        no_new_privileges: true,
-    };
-    launcher.launch(&plan).map_err(|error| error.to_string())
+    let env = plan.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    // With the process's own mark: what a check leaves behind goes with the process.
+    let (id, argv) = (plan.process_id.clone(), plan.check.command.clone());
+    let plan = LaunchPlan { env, ..LaunchPlan::new(id, program, argv, plan.directory.clone()) };
+    launcher.launch(plan).wait().map_err(|error| error.to_string())
 }
 
 /// See one check to its end.

@@ -21,7 +21,7 @@ struct Scene {
     events: Subscription,
     news: mpsc::Sender<RunNews>,
     enforcement: mpsc::Receiver<Enforcement>,
-    state: tempfile::TempDir,
+    _state: tempfile::TempDir,
     launcher: InProcessLauncher,
 }
 
@@ -48,7 +48,7 @@ impl Scene {
             news: news_inbox,
             enforcement: enforcement_outbox,
         });
-        Self { monitor, registry, events: subscription, news, enforcement, state, launcher }
+        Self { monitor, registry, events: subscription, news, enforcement, _state: state, launcher }
     }
 
     /// A real run under watch; it is killed with what is given back.
@@ -56,22 +56,11 @@ impl Scene {
         let mut run = began(name, 1, Instant::now());
         run.health_check = None;
         change(&mut run);
-        let plan = LaunchPlan {
-            process_id: run.identity.process_id.clone(),
-            program: "/bin/sleep".into(),
-            argv: vec!["sleep".to_owned(), "1000".to_owned()],
-            env: Vec::new(),
-            directory: "/".into(),
-            stdout: self.state.path().join("out"),
-            stderr: self.state.path().join("err"),
-            niceness: 0,
-            oom_score_adjustment: 0,
-            file_handles: None,
-            no_new_privileges: true,
-        };
-        let launched = self.launcher.launch(&plan).unwrap();
-        let tree =
-            crate::platform::Tree { leader: launched.identity.clone(), process_id: run.identity.process_id.clone() };
+        let id = run.identity.process_id.clone();
+        let argv = vec!["sleep".to_owned(), "1000".to_owned()];
+        let plan = LaunchPlan::new(id.clone(), "/bin/sleep".into(), argv, "/".into());
+        let launched = self.launcher.launch(plan).outcome().await.unwrap();
+        let tree = crate::platform::Tree::of(&launched, id);
         run.run = launched.identity;
         self.registry.insert(fixture::record(run.identity.process_id.as_str())).await;
         self.news.send(RunNews::Began(run)).await.unwrap();

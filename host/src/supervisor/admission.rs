@@ -12,7 +12,7 @@ use super::{SandboxConfig, entry};
 use crate::decision::{Admission, AdmissionRequest};
 use crate::error::{ErrorClass, Problem};
 use crate::lifecycle::Rules;
-use crate::platform::{self, LaunchPlan};
+use crate::platform::{self, Confinement, LaunchPlan, ProcessLimits, Rotation};
 use crate::policy::PolicyHost;
 use crate::record::ProcessRecord;
 use crate::spec::{HealthCheck, Identity, Limits, ProcessId, ProcessSpec, RestartMode};
@@ -65,16 +65,19 @@ impl Prepared {
         env.push(("WASMVISOR_RUN".to_owned(), run.to_string()));
         LaunchPlan {
             process_id: identity.process_id.clone(),
+            run,
             program: self.program.clone(),
             argv: self.argv.clone(),
             env,
             directory: self.directory.clone(),
             stdout: self.output.stdout.clone(),
             stderr: self.output.stderr.clone(),
+            rotation: Rotation::default(),
             niceness: identity.priority.niceness(),
             oom_score_adjustment: identity.priority.oom_score_adjustment(),
-            file_handles: self.limits.file_handles,
-            no_new_privileges: self.no_new_privileges,
+            rlimits: ProcessLimits { file_handles: self.limits.file_handles, ..ProcessLimits::default() },
+            confinement: Confinement { no_new_privileges: self.no_new_privileges, ..Confinement::default() },
+            cgroup: None,
         }
     }
 }

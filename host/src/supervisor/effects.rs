@@ -10,6 +10,7 @@ use super::trees::{Look, Reach};
 use crate::decision::{Ending, RestartQuestion};
 use crate::lifecycle::{Effect, Input, Launch, later};
 use crate::platform::Launched;
+use crate::spec::ProcessId;
 
 impl Task {
     /// Do what one effect says. What comes of it at once is the next input.
@@ -27,7 +28,7 @@ impl Task {
                     self.capacity.release();
                 }
             }
-            Effect::Launch { run } => return Some(Input::Launched(self.launch(process, run))),
+            Effect::Launch { run } => self.launch(process, run),
             Effect::SignalTree { live, signal } => self.trees.reach(process.tree(&live), Reach::All(signal)),
             Effect::SignalMain { live, signal } => self.trees.reach(process.tree(&live), Reach::Main(signal)),
             Effect::Throttle { live } => self.trees.reach(process.tree(&live), Reach::Throttle),
@@ -49,20 +50,35 @@ impl Task {
         None
     }
 
-    fn launch(&mut self, process: &Process, run: u32) -> Launch {
+    /// Have a run made. A small task of its own says what came of it, and then how it ended.
+    fn launch(&mut self, process: &Process, run: u32) {
         let plan = process.prepared.plan(&process.identity, run);
-        match self.launcher.launch(&plan) {
-            Ok(Launched { identity, exit }) => {
-                let (messages, id) = (self.messages.clone(), plan.process_id);
-                tokio::spawn(async move {
+        let (messages, id) = (self.messages.clone(), plan.process_id.clone());
+        let pending = self.launcher.launch(plan);
+        tokio::spawn(async move {
+            // An error of `send` means that the supervisor is gone.
+            match pending.outcome().await {
+                Ok(Launched { identity, exit, keeper }) => {
+                    let launch = Launch::Made(Arc::new(identity));
+                    let _ = messages.send(Message::Launched { id: id.clone(), run, launch, keeper }).await;
                     let exit = exit.wait().await;
-                    // An error means that the supervisor is gone.
                     let _ = messages.send(Message::Exited { id, run, exit }).await;
-                });
-                Launch::Made(Arc::new(identity))
+                }
+                Err(error) => {
+                    let launch = Launch::Failed(error.to_string());
+                    let _ = messages.send(Message::Launched { id, run, launch, keeper: 0 }).await;
+                }
             }
-            Err(error) => Launch::Failed(error.to_string()),
+        });
+    }
+
+    /// A launch has come out. There is never another of the same process on its way, so it is the one it waits for.
+    pub(super) fn launched(&mut self, id: &ProcessId, run: u32, launch: Launch, keeper: u32) {
+        debug_assert!(self.processes.get(id).is_none_or(|process| process.life.run_number() == run));
+        if let Some(process) = self.processes.get_mut(id) {
+            process.keeper = keeper;
         }
+        self.note(id, Input::Launched(launch));
     }
 
     fn disarm(&mut self, process: &mut Process) {

@@ -7,6 +7,7 @@ use super::trees::Outcome;
 use super::{RestartWait, SandboxConfig, SupervisorConfig};
 use crate::decision::{Decided, RestartDecision};
 use crate::error::Problem;
+use crate::lifecycle::Launch;
 use crate::sample::RunExit;
 use crate::spec::{Limits, ProcessId, ProcessSpec, StopSignal};
 
@@ -60,6 +61,8 @@ pub(super) enum Wish {
 pub(super) enum Message {
     /// An admission has come out.
     Admitted(Admitted),
+    /// A launch has come out; its exit is told after it, never before.
+    Launched { id: ProcessId, run: u32, launch: Launch, keeper: u32 },
     /// The main process of a run has ended.
     Exited { id: ProcessId, run: u32, exit: RunExit },
     /// The restart policy has answered.

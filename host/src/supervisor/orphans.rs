@@ -45,7 +45,7 @@ pub(super) async fn end_last_life(
 }
 
 fn tree_of(record: &ProcessRecord) -> Option<Tree> {
-    Some(Tree { leader: record.run.clone()?, process_id: record.process_id.clone() })
+    Some(Tree { leader: record.run.clone()?, process_id: record.process_id.clone(), keeper: 0, cgroup: None })
 }
 
 fn close(record: &mut ProcessRecord, at: Timestamp) {
@@ -154,7 +154,8 @@ impl Task {
             let Some(leader) = process.last_run.as_deref().cloned() else { continue };
             if process.life.state().is_ended() && !process.cleaning {
                 process.cleaning = true;
-                self.trees.look(Tree { leader, process_id: id }, Look::Clean);
+                let tree = Tree { leader, process_id: id, keeper: process.keeper, cgroup: None };
+                self.trees.look(tree, Look::Clean);
             }
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Process {
     pub(super) timer: Option<Key>,
     pub(super) waiting: Vec<Waiting>,
     pub(super) last_run: Option<Arc<RunIdentity>>,
+    /// Who made the last run and adopts its orphans; 0 before the first.
+    pub(super) keeper: u32,
     pub(super) history: Vec<PastRun>,
     /// How often it outlived a limit of time.
     pub(super) overtimes: u32,
@@ -64,6 +66,7 @@ impl Process {
             timer: None,
             waiting: Vec::new(),
             last_run: None,
+            keeper: 0,
             history: Vec::new(),
             overtimes: 0,
             unstoppable: false,
@@ -80,7 +83,8 @@ impl Process {
     }
 
     pub(super) fn tree(&self, live: &Live) -> Tree {
-        Tree { leader: (*live.run).clone(), process_id: self.identity.process_id.clone() }
+        let process_id = self.identity.process_id.clone();
+        Tree { leader: (*live.run).clone(), process_id, keeper: self.keeper, cgroup: None }
     }
 
     /// The process in a message.

@@ -126,6 +126,7 @@ impl Task {
     fn hear(&mut self, message: Message) {
         match message {
             Message::Admitted(admitted) => self.take_in(admitted),
+            Message::Launched { id, run, launch, keeper } => self.launched(&id, run, launch, keeper),
             Message::Exited { id, run, exit } => self.note(&id, Input::Exited { run, exit }),
             Message::Decided { id, generation, decided } => {
                 let process = self.processes.get(&id).filter(|process| process.life.generation() == generation);

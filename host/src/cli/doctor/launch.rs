@@ -19,7 +19,8 @@ pub(super) async fn finding() -> Finding {
     };
     // A task of its own: whatever goes wrong below is a finding and not the end of the doctor.
     let launched = tokio::spawn(async move {
-        let launched = InProcessLauncher::default().launch(&plan(program)).map_err(|error| error.to_string())?;
+        let pending = InProcessLauncher::default().launch(plan(program));
+        let launched = pending.outcome().await.map_err(|error| error.to_string())?;
         let exit = tokio::time::timeout(PATIENCE, launched.exit.wait()).await;
         exit.map_err(|_| format!("a program was started and its end not seen for {} s", PATIENCE.as_secs()))
     });
@@ -31,19 +32,8 @@ pub(super) async fn finding() -> Finding {
 }
 
 fn plan(program: PathBuf) -> LaunchPlan {
-    LaunchPlan {
-        process_id: ProcessId::new("doctor"),
-        argv: vec![program.to_string_lossy().into_owned(), "--version".to_owned()],
-        program,
-        env: Vec::new(),
-        directory: "/".into(),
-        stdout: "/dev/null".into(),
-        stderr: "/dev/null".into(),
-        niceness: 0,
-        oom_score_adjustment: 0,
-        file_handles: None,
-        no_new_privileges: true,
-    }
+    let argv = vec![program.to_string_lossy().into_owned(), "--version".to_owned()];
+    LaunchPlan::new(ProcessId::new("doctor"), program, argv, "/".into())
 }
 
 fn ended(exit: &RunExit) -> Finding {

@@ -77,7 +77,7 @@ async fn a_check_that_does_not_answer_is_killed_with_its_children() {
     prober.watch(1, &checked_by(&["sh", "-c", &script], Duration::from_secs(1000)), SOON);
     let plan = &prober.checks[&1].plan;
     let launched = launch(prober.launcher.as_mut(), plan).unwrap();
-    let tree = Tree { leader: launched.identity.clone(), process_id: plan.tree_id.clone() };
+    let tree = Tree::of(&launched, plan.tree_id.clone());
     while !file.exists() {
         tokio::task::yield_now().await;
     }

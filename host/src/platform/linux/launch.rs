@@ -9,18 +9,27 @@ use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use tokio::sync::oneshot;
 
 use super::child::{self, Born, Prepared, Refused, Stack, Step};
 use super::exit::ExitWatch;
 use super::{limits, stat, sys};
-use crate::platform::{LaunchError, LaunchPlan, Launched, Launcher, PROCESS_ID_VARIABLE};
+use crate::platform::{LaunchError, LaunchPlan, Launched, Launcher, PROCESS_ID_VARIABLE, PendingLaunch};
 use crate::sample::RunIdentity;
 
-/// One child to make, and where to say what came of it.
+/// Launches that may wait for the launch thread; a caller beyond that waits for a place.
+const WINDOW: usize = 4096;
+
+/// One child to make, and where to say what came of it. No debug form: the environment is secret.
 pub(super) struct Job {
+    plan: LaunchPlan,
     prepared: Prepared,
-    reply: SyncSender<Result<Born, Refused>>,
+    boot_id: String,
+    /// For the child's `ExitWatch`: it keeps this thread alive.
+    thread: SyncSender<Job>,
+    reply: oneshot::Sender<Result<Launched, LaunchError>>,
 }
 
 /// The launcher of this platform that works in the supervisor's own process.
@@ -29,8 +38,8 @@ pub(super) struct Job {
 /// that one back. Needs Linux 5.9 (pidfds, `close_range`) and a mounted `/proc`.
 #[derive(Debug)]
 pub struct InProcessLauncher {
-    /// To the thread that makes children. Capacity 1 and one sender at a time (`launch` waits for its reply), so the
-    /// queue is never full. Started at the first launch.
+    /// To the thread that makes children; started at the first launch. Full (`WINDOW` launches wait): the launch is
+    /// refused as one that the system has no room for.
     thread: Option<SyncSender<Job>>,
     boot_id: Option<String>,
     inherited_handles: Option<(u64, u64)>,
@@ -50,30 +59,36 @@ impl Default for InProcessLauncher {
 }
 
 impl Launcher for InProcessLauncher {
-    fn launch(&mut self, plan: &LaunchPlan) -> Result<Launched, LaunchError> {
-        let boot_id = self.boot_id(plan)?;
-        let prepared = self.prepare(plan)?;
-        let thread = self.thread(plan)?;
-        let (reply, answer) = sync_channel(1);
-        let gone = || fail("use the launch thread for", &plan.program, io::ErrorKind::BrokenPipe.into());
-        thread.send(Job { prepared, reply }).map_err(|_| gone())?;
-        let born = answer.recv().map_err(|_| gone())?.map_err(|refused| explain(refused, plan))?;
-        let exit = ExitWatch::new(born.pid, born.pidfd, thread);
-        // Only its `ExitWatch` reaps it, so the pid is still its own even if it has ended by now.
-        match stat::read_stat(born.pid) {
-            Ok(stat) => {
-                let identity = RunIdentity { pid: born.pid, start_ticks: stat.start_ticks, boot_id };
-                Ok(Launched { identity, exit })
-            }
-            Err(source) => {
-                exit.destroy();
-                Err(fail("read the state of", Path::new(&format!("/proc/{}/stat", born.pid)), source))
-            }
+    fn launch(&mut self, plan: LaunchPlan) -> PendingLaunch {
+        let (reply, outcome) = oneshot::channel();
+        if let Err(refused) = self.hand_over(plan, reply) {
+            let (reply, outcome) = oneshot::channel();
+            // The receiver is right below.
+            let _ = reply.send(Err(refused));
+            return PendingLaunch::new(outcome);
         }
+        PendingLaunch::new(outcome)
     }
 }
 
 impl InProcessLauncher {
+    fn hand_over(
+        &mut self,
+        plan: LaunchPlan,
+        reply: oneshot::Sender<Result<Launched, LaunchError>>,
+    ) -> Result<(), LaunchError> {
+        let boot_id = self.boot_id(&plan)?;
+        let prepared = self.prepare(&plan)?;
+        let thread = self.thread(&plan)?;
+        let job = Job { plan, prepared, boot_id, thread: thread.clone(), reply };
+        thread.try_send(job).map_err(|error| match error {
+            TrySendError::Full(job) => fail("queue a launch of", &job.plan.program, io::ErrorKind::WouldBlock.into()),
+            TrySendError::Disconnected(job) => {
+                fail("use the launch thread for", &job.plan.program, io::ErrorKind::BrokenPipe.into())
+            }
+        })
+    }
+
     fn boot_id(&mut self, plan: &LaunchPlan) -> Result<String, LaunchError> {
         if self.boot_id.is_none() {
             let read = stat::boot_id().map_err(|source| fail("read the boot id from /proc for", &plan.program, source));
@@ -86,7 +101,7 @@ impl InProcessLauncher {
         if let Some(thread) = &self.thread {
             return Ok(thread.clone());
         }
-        let (jobs, queue) = sync_channel(1);
+        let (jobs, queue) = sync_channel(WINDOW);
         std::thread::Builder::new()
             .name("launch".to_owned())
             .stack_size(128 * 1024)
@@ -117,8 +132,8 @@ impl InProcessLauncher {
             stderr: path(&plan.stderr)?,
             niceness: plan.niceness,
             oom_score: oom_score.map(|score| text(score.as_bytes(), &plan.program)).transpose()?,
-            handles: plan.file_handles.map(|count| (count.into(), count.into())).or(self.inherited_handles),
-            no_new_privileges: plan.no_new_privileges,
+            handles: plan.rlimits.file_handles.map(|count| (count.into(), count.into())).or(self.inherited_handles),
+            no_new_privileges: plan.confinement.no_new_privileges,
         })
     }
 }
@@ -128,9 +143,27 @@ fn make_children(queue: &Receiver<Job>) {
     sys::block_all_signals();
     let mut stack = Stack::default();
     for job in queue {
-        // A launcher that no longer listens dropped its future in the middle; the child is then reaped by nobody but
-        // the end of this process, which cannot happen as `launch` is not async.
-        let _ = job.reply.send(child::start(&job.prepared, &mut stack));
+        let made = child::start(&job.prepared, &mut stack).map_err(|refused| explain(refused, &job.plan));
+        let launched = made.and_then(|born| known(born, job.boot_id, job.thread));
+        if let Err(Ok(unwanted)) = job.reply.send(launched) {
+            // Whoever asked no longer listens: nobody would ever know of this run.
+            unwanted.exit.destroy();
+        }
+    }
+}
+
+/// A child with its identity. Only its `ExitWatch` reaps it, so the pid is still its own even if it has ended by now.
+fn known(born: Born, boot_id: String, thread: SyncSender<Job>) -> Result<Launched, LaunchError> {
+    let exit = ExitWatch::new(born.pid, born.pidfd, thread);
+    match stat::read_stat(born.pid) {
+        Ok(stat) => {
+            let identity = RunIdentity { pid: born.pid, start_ticks: stat.start_ticks, boot_id };
+            Ok(Launched { identity, exit, keeper: std::process::id() })
+        }
+        Err(source) => {
+            exit.destroy();
+            Err(fail("read the state of", Path::new(&format!("/proc/{}/stat", born.pid)), source))
+        }
     }
 }
 
