@@ -26,7 +26,8 @@ use unsupported as system;
 
 pub use program::find_program;
 pub use system::{
-    ExitWatch, InProcessLauncher, Sampler, SystemProbe, become_subreaper, raise_descriptor_limit, scan_marked,
+    ExitWatch, InProcessLauncher, Sampler, SystemProbe, become_subreaper, raise_descriptor_limit,
+    release_startup_pages, scan_marked,
 };
 
 /// Variable that names the process a run belongs to. All of a tree inherits it, and is recognised by it when nothing

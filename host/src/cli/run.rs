@@ -64,6 +64,8 @@ pub(super) async fn run(arguments: Arguments, shell: &Shell) -> Outcome {
     adopt_orphans(teller).await;
     let daemon = Daemon::start(config, file.as_deref()).await?;
     teller.remark(&ready(file.as_deref(), &at)).await;
+    // This process is the supervisor's alone, and from here on it does the same few things for a long time.
+    platform::release_startup_pages();
     supervise(&daemon, socket, signals, teller).await
 }
 

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::{LaunchError, LaunchPlan, Launched, Launcher, Reading, Tree};
+use super::{LaunchError, LaunchPlan, Launcher, PendingLaunch, Reading, Tree};
 use crate::sample::{ExitStatus, RunExit, RunIdentity, SystemLoad};
 use crate::spec::{ProcessId, StopSignal};
 use crate::units::Timestamp;
@@ -30,8 +30,12 @@ impl ExitWatch {
 pub struct InProcessLauncher {}
 
 impl Launcher for InProcessLauncher {
-    fn launch(&mut self, plan: &LaunchPlan) -> Result<Launched, LaunchError> {
-        Err(LaunchError { operation: "execute", path: plan.program.clone(), source: unsupported() })
+    fn launch(&mut self, plan: LaunchPlan) -> PendingLaunch {
+        let (reply, outcome) = tokio::sync::oneshot::channel();
+        let refused = LaunchError { operation: "execute", path: plan.program, source: unsupported() };
+        // The receiver is right here.
+        let _ = reply.send(Err(refused));
+        PendingLaunch::new(outcome)
     }
 }
 
@@ -107,4 +111,9 @@ pub(crate) fn signal(_tree: &Tree, _signal: StopSignal) -> io::Result<usize> {
 
 pub(crate) fn throttle(_tree: &Tree) -> io::Result<usize> {
     Err(unsupported())
+}
+
+/// Releases nothing.
+pub fn release_startup_pages() -> u64 {
+    0
 }
