@@ -8,9 +8,9 @@ use crate::support::workspace;
 /// The rooms from left to right: none may use a room of a later group. Rooms of one group may use each other, except
 /// supervisor and monitor.
 const LAYERS: [&[&str]; 11] = [
-    &["units", "glob", "spec", "sample", "health", "alert", "decision", "record", "error", "event", "link"],
+    &["units", "glob", "spec", "sample", "health", "alert", "decision", "record", "error", "event", "care", "link"],
     &["lifecycle", "queue", "trend"],
-    &["platform", "policy", "store"],
+    &["platform", "policy", "store", "logs"],
     &["registry"],
     &["supervisor", "monitor"],
     &["agents"],

@@ -4,6 +4,8 @@ mod agents;
 mod bad_input;
 mod judgement;
 mod life;
+mod logs;
+mod sandbox;
 mod survival;
 
 /// Policies for tests: every shell worker is allowed and restarts are quick.

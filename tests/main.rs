@@ -5,16 +5,24 @@
 // A test says what it expects by unwrapping; clippy's own exception stops at functions marked as tests.
 #![allow(clippy::unwrap_used)]
 
+mod adoption;
 mod architecture;
+mod cgroup;
+mod chaos;
 mod cli;
 mod config;
 mod contract;
 mod demo;
+mod faults;
 mod fleet;
 mod golden;
+mod holder;
 mod platform;
 mod policies;
 mod policy_host;
 mod program;
+mod qemu;
 mod registry;
+mod sandbox;
 mod support;
+mod torture;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use wasmvisor::platform::{
     InProcessLauncher, LaunchError, LaunchPlan, Launched, Launcher, ProcessLimits, Reading, Sampler, SystemProbe, Tree,
-    become_subreaper, is_alive, scan_marked,
+    become_subreaper, is_alive, scan_for, scan_marked, signal_all,
 };
 use wasmvisor::sample::{ExitStatus, ProcessState, RunIdentity, Sample};
 use wasmvisor::spec::{ProcessId, StopSignal};
@@ -304,6 +304,70 @@ async fn killing_a_tree_leaves_nothing_of_it() {
     assert_eq!(run.exit.wait().await.status, ExitStatus::Signal(9));
     until("the end of all", || tree.members().is_empty().then_some(())).await;
     assert!(!lives(child) && !lives(daemon));
+}
+
+/// A worker whose grandchild has left its session, its group and its environment, and was forked twice.
+const FUGITIVE: &str = "setsid env -i PATH=/usr/bin:/bin sh -c 'sh -c \"setsid sleep 1000 & echo \\$! > fugitive\" &' &
+    exec sleep 1000";
+
+#[tokio::test]
+async fn an_orphan_that_left_session_group_and_environment_dies_with_its_tree() {
+    let mut ground = Ground::new();
+    let (run, tree) = ground.run(FUGITIVE);
+    let fugitive = ground.pid_in("fugitive").await;
+    until("its program", || has_program(fugitive, "sleep")).await;
+    assert!(!fs::read_to_string(format!("/proc/{fugitive}/environ")).unwrap().contains("WASMVISOR"));
+    assert_ne!(stat_field(fugitive, 6), Some(run.identity.pid.into()), "session");
+    tree.signal(StopSignal::KILL).unwrap();
+    run.exit.wait().await;
+    until("the end of all", || tree.members().is_empty().then_some(())).await;
+    assert!(!lives(fugitive));
+}
+
+#[tokio::test]
+async fn an_orphan_that_left_everything_is_found_after_its_leaders_death() {
+    let mut ground = Ground::new();
+    let (run, tree) = ground.run(FUGITIVE);
+    let fugitive = ground.pid_in("fugitive").await;
+    tree.signal_leader(StopSignal::KILL).unwrap();
+    run.exit.wait().await;
+    until("the fugitive to be alone", || (tree.members() == [fugitive]).then_some(())).await;
+    assert_eq!(scan_for([&tree.process_id]), [(tree.process_id.clone(), fugitive)]);
+}
+
+#[tokio::test]
+async fn a_keeper_is_asked_for_its_orphans_and_no_one_elses_run_is_touched() {
+    if !is_alone("a_keeper_is_asked_for_its_orphans_and_no_one_elses_run_is_touched") {
+        return;
+    }
+    let reaper = tokio::spawn(become_subreaper().unwrap());
+    let mut ground = Ground::new();
+    let (run, tree) = ground.run(FUGITIVE);
+    let (other, _) = ground.run("exec sleep 1000");
+    let fugitive = ground.pid_in("fugitive").await;
+    until("adoption", || (stat_field(fugitive, 4) == Some(std::process::id().into())).then_some(())).await;
+    until("members", || (tree.members() == [run.identity.pid, fugitive]).then_some(())).await;
+    tree.signal(StopSignal::KILL).unwrap();
+    until("the end of all", || tree.members().is_empty().then_some(())).await;
+    assert!(!lives(fugitive) && is_alive(&other.identity));
+    reaper.abort();
+}
+
+#[tokio::test]
+async fn one_order_reaches_many_trees_in_turn() {
+    let mut ground = Ground::new();
+    let runs: Vec<_> = (0..20).map(|_| ground.run("sleep 1000 & echo $$ > up-$$; wait")).collect();
+    for (run, _) in &runs {
+        ground.pid_in(&format!("up-{}", run.identity.pid)).await;
+    }
+    let (stop, go_on, end) = (StopSignal::STOP, StopSignal::CONT, StopSignal::KILL);
+    let orders: Vec<_> =
+        runs.iter().flat_map(|(_, tree)| [stop, go_on, end].map(|signal| (tree.clone(), signal))).collect();
+    assert!(signal_all(&orders).into_iter().all(|reached| reached.is_ok()));
+    for (run, tree) in runs {
+        assert_eq!(run.exit.wait().await.status, ExitStatus::Signal(9));
+        until("the end of all", || tree.members().is_empty().then_some(())).await;
+    }
 }
 
 #[tokio::test]

@@ -219,7 +219,7 @@ async fn a_database_of_a_newer_version_is_refused_with_both_numbers() {
     drop(open(&database, 10));
     rusqlite::Connection::open(&database).unwrap().pragma_update(None, "user_version", 77).unwrap();
     let message = complaint(&database).await;
-    assert!(message.contains("newer wasmvisor (schema 77, this one knows 1)"), "{message}");
+    assert!(message.contains("newer wasmvisor (schema 77, this one knows 2)"), "{message}");
 }
 
 #[tokio::test]

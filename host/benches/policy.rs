@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use wasmvisor::decision::{AdmissionRequest, AlertReading, Ending, HealthReading, RestartQuestion};
@@ -131,12 +131,16 @@ fn direct() -> Direct {
 
 fn calls(c: &mut Criterion) {
     let (mut direct, identity) = (direct(), who());
+    c.bench_function("empty call, the engine alone", |b| b.iter(|| black_box(direct.bare_empty_call())));
     c.bench_function("empty call", |b| b.iter(|| black_box(direct.empty_call())));
     let (failing, past) = (failing(&identity), vec![100.0; HISTORY_LENGTH]);
     c.bench_function("health: explain one with everything wrong", |b| {
         b.iter(|| black_box(direct.explain_health(tick(), &failing, &past)));
     });
     let question = crash(&identity);
+    c.bench_function("restart decision, the engine alone", |b| {
+        b.iter(|| black_box(direct.bare_decide_restart(&question)));
+    });
     c.bench_function("restart decision", |b| b.iter(|| black_box(direct.decide_restart(&question))));
     let request = request(&identity);
     c.bench_function("admission, 5 arguments and 8 variables", |b| b.iter(|| black_box(direct.admit(&request))));
@@ -176,23 +180,44 @@ fn loads(c: &mut Criterion) {
     });
 }
 
-fn recovery(c: &mut Criterion) {
+/// A restart policy that does `what` when it is asked about the seventh attempt.
+fn misbehaving(what: &str, deadline: Span) -> Direct {
     let files = tempfile::tempdir().expect("a directory");
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/restart.wat");
     let text = std::fs::read_to_string(fixture).expect("the fixture");
-    let trap = "(if (i32.eq (i32.load offset=64 (local.get $failure)) (i32.const 7)) (then unreachable))";
-    let plugin = files.path().join("trap.wasm");
-    let component = wat::parse_str(text.replace("(;decide;)", trap)).expect("a component");
+    let on_seven = format!("(if (i32.eq (i32.load offset=64 (local.get $failure)) (i32.const 7)) (then {what}))");
+    let plugin = files.path().join("misbehaving.wasm");
+    let component = wat::parse_str(text.replace("(;decide;)", &on_seven)).expect("a component");
     std::fs::write(&plugin, component).expect("written");
     let loading = Loading::new(None).expect("an engine");
-    let restart = vec![Binding { budget: set().restart[0].budget, ..Binding::new(plugin.display().to_string()) }];
+    let budget = Budget { deadline, ..Budget::default() };
+    let restart = vec![Binding { budget, ..Binding::new(plugin.display().to_string()) }];
     let ready = loading.load(&PolicySet { restart, ..set() }).expect("loads");
-    let mut direct = Direct::new(&loading, ready).expect("four lanes");
+    Direct::new(&loading, ready).expect("four lanes")
+}
+
+fn recovery(c: &mut Criterion) {
     let (good, bad) = (crash(&who()), RestartQuestion { attempts: 7, ..crash(&who()) });
+    let mut direct = misbehaving("unreachable", Span::seconds(1));
     c.bench_function("trap, stood in for, and the next good answer", |b| {
         b.iter(|| {
             black_box(direct.decide_restart(&bad));
             black_box(direct.decide_restart(&good))
+        });
+    });
+    let mut direct = misbehaving("(loop $forever (br $forever))", Span(Duration::from_millis(1)));
+    c.bench_function("runaway with a deadline of 1 ms, stopped and stood in for", |b| {
+        b.iter_custom(|times| {
+            let run = |_| {
+                // An answer between two of them keeps the circuit closed.
+                black_box(direct.decide_restart(&good));
+                let started = Instant::now();
+                let decided = direct.decide_restart(&bad);
+                let took = started.elapsed();
+                assert!(decided.provenance.fallback.is_some(), "it was stopped");
+                took
+            };
+            (0..times).map(run).sum()
         });
     });
 }

@@ -28,6 +28,7 @@ fn exited(run: u32) -> Input {
     Input::Exited {
         run,
         exit: RunExit { status, at_ms: Timestamp(0), user_time_ms: 1, system_time_ms: 1, peak_memory_bytes: 4096 },
+        ago: Duration::ZERO,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::error::{ErrorClass, Problem};
 use crate::event::EventBus;
 use crate::registry::Registry;
 use crate::sample::ExitStatus;
-use crate::spec::{LimitSettings, Priority, ProcessId, RestartMode};
+use crate::spec::{LimitSettings, Priority, ProcessId, RestartMode, SandboxSettings};
 use crate::supervisor::{RestartWait, Supervisor};
 use crate::units::{OrOff, Span};
 
@@ -42,6 +42,9 @@ pub struct AgentRuntime {
     /// Limits that differ from the defaults.
     #[serde(default)]
     pub limits: LimitSettings,
+    /// What it may not do or see, where that differs from `[sandbox]`.
+    #[serde(default)]
+    pub sandbox: SandboxSettings,
     /// When it is wanted back.
     #[serde(default)]
     pub restart: RestartMode,

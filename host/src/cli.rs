@@ -30,6 +30,7 @@ mod stats;
 mod stop;
 mod table;
 mod top;
+mod upgrade;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -121,6 +122,8 @@ enum Verb {
     /// Check, show and reload the configuration
     #[command(subcommand)]
     Config(config::Verb),
+    /// Let another program take over as the supervisor, leaving every process alone
+    Upgrade(upgrade::Arguments),
     /// Tell what this machine can do and what is missing
     Doctor,
     /// Write completions for a shell
@@ -146,6 +149,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         runtime.shutdown_timeout(FAREWELL);
         outcome
     });
+    let outcome = outcome.and_then(|code| shell.become_the_successor().map(|_| code));
     shell.conclude(outcome)
 }
 
@@ -170,6 +174,7 @@ async fn dispatch(verb: Verb, shell: &Shell) -> Outcome {
         Verb::Policy(verb) => policy::run(verb, shell).await,
         Verb::Agent(verb) => agent::run(verb, shell).await,
         Verb::Config(verb) => config::run(verb, shell).await,
+        Verb::Upgrade(arguments) => upgrade::run(arguments, shell).await,
         Verb::Doctor => doctor::run(shell).await,
         Verb::Completions(arguments) => completions::run(&arguments, shell),
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::AgentRuntime;
 use crate::error::{ErrorClass, Problem};
+use crate::logs::LogsConfig;
 use crate::monitor::MonitorConfig;
 use crate::policy::PolicySet;
 use crate::spec::{LimitSettings, ProcessSpec};
@@ -37,6 +38,8 @@ pub struct Config {
     pub limits: LimitSettings,
     /// `[sandbox]`.
     pub sandbox: SandboxConfig,
+    /// `[logs]`.
+    pub logs: LogsConfig,
     /// `[monitor]`.
     pub monitor: MonitorConfig,
     /// `[process.NAME]`.
@@ -113,9 +116,14 @@ impl Config {
     fn resolve(&mut self, base: &Path) {
         let absolute = |path: &mut PathBuf| *path = base.join(&*path);
         self.supervisor.state_dir.iter_mut().for_each(absolute);
+        let roots = |read: &mut Option<Vec<PathBuf>>, write: &mut Option<Vec<PathBuf>>| {
+            [read, write].into_iter().flatten().flatten().for_each(absolute);
+        };
+        roots(&mut self.sandbox.read, &mut self.sandbox.write);
         for (name, spec) in &mut self.process {
             spec.name.clone_from(name);
             resolve_command(&mut spec.command, base);
+            roots(&mut spec.sandbox.read, &mut spec.sandbox.write);
             if let Some(check) = &mut spec.health_check {
                 resolve_command(&mut check.command, base);
             }
@@ -124,6 +132,7 @@ impl Config {
         }
         for runtime in self.agent.values_mut() {
             resolve_command(&mut runtime.command, base);
+            roots(&mut runtime.sandbox.read, &mut runtime.sandbox.write);
             runtime.directory.iter_mut().for_each(absolute);
         }
     }

@@ -52,6 +52,21 @@ pub enum EventBody {
     /// The supervisor is ready.
     #[serde(rename = "supervisor.started")]
     SupervisorStarted { pid: u32, state_dir: String, configured: usize },
+    /// Processes of an earlier life are in this one's care.
+    #[serde(rename = "supervisor.adopted")]
+    SupervisorAdopted { adopted: usize, ended: usize, stopped: usize, orphans: usize },
+    /// It has left its runs to the holder.
+    #[serde(rename = "supervisor.left")]
+    SupervisorLeft { reason: String, live: usize },
+    /// The process that holds the runs is gone: they are watched on, and the next launch has another holder.
+    #[serde(rename = "holder.lost")]
+    HolderLost { pid: u32, reason: String },
+    /// A holder serves new launches.
+    #[serde(rename = "holder.started")]
+    HolderStarted { pid: u32 },
+    /// The holder does not answer, or answers again.
+    #[serde(rename = "holder.silent")]
+    HolderSilent { pid: u32, silent: bool },
     /// It has begun to stop everything.
     #[serde(rename = "supervisor.stopping")]
     SupervisorStopping { reason: String, live: usize },
@@ -90,6 +105,23 @@ pub enum EventBody {
         who: Who,
         run: u32,
         pid: u32,
+    },
+    /// A run of an earlier life is in this one's care.
+    #[serde(rename = "process.adopted")]
+    Adopted {
+        #[serde(flatten)]
+        who: Who,
+        run: u32,
+        pid: u32,
+    },
+    /// Output could not be kept.
+    #[serde(rename = "process.output-lost")]
+    OutputLost {
+        #[serde(flatten)]
+        who: Who,
+        lost_bytes: u64,
+        archives_removed: u32,
+        reason: String,
     },
     /// A run could not be started.
     #[serde(rename = "process.start-failed")]
@@ -131,6 +163,16 @@ pub enum EventBody {
         pid: u32,
         exit: ExitStatus,
         lasted_ms: u64,
+        peak_memory_bytes: u64,
+    },
+    /// The kernel killed it for want of memory: by its own limit, or because the machine had none left.
+    #[serde(rename = "process.out-of-memory")]
+    OutOfMemory {
+        #[serde(flatten)]
+        who: Who,
+        run: u32,
+        by: String,
+        kills: u64,
         peak_memory_bytes: u64,
     },
     /// Its last run ended by failure and it was not asked to.
@@ -291,6 +333,9 @@ pub enum EventBody {
         status: String,
         execution_time_ms: u64,
     },
+    /// All logs together were too large: the oldest files put aside were removed.
+    #[serde(rename = "logs.trimmed")]
+    LogsTrimmed { archives: u32, freed_bytes: u64, total_bytes: u64, cap_bytes: u64 },
     /// Many events of one type and process in a short time were told as one.
     #[serde(rename = "supervisor.coalesced")]
     Coalesced { event_type: String, process_id: Option<ProcessId>, count: u64 },

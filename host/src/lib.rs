@@ -21,9 +21,10 @@
 //! # The rooms, from left to right: none uses one to its right
 //!
 //! - Vocabulary, no I/O: [`units`], [`spec`], [`sample`], [`health`], [`alert`], [`decision`], [`record`], [`error`],
-//!   [`event`], [`link`], [`glob`].
+//!   [`event`], [`care`], [`link`], [`glob`].
 //! - Pure logic, without clock, task or lock: [`lifecycle`], [`queue`], [`trend`].
-//! - Edges: [`platform`] (the operating system), [`policy`] (the sandbox), [`store`] (the database).
+//! - Edges: [`platform`] (the operating system), [`policy`] (the sandbox), [`store`] (the database),
+//!   [`logs`] (the output of processes).
 //! - Actors, each one task and sole owner of its state: [`registry`]; [`supervisor`] and [`monitor`]; [`agents`].
 //! - Composition: [`config`], [`daemon`], [`control`], [`cli`].
 //!
@@ -33,6 +34,7 @@
 
 pub mod agents;
 pub mod alert;
+pub mod care;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -44,6 +46,7 @@ pub mod glob;
 pub mod health;
 pub mod lifecycle;
 pub mod link;
+pub mod logs;
 pub mod monitor;
 pub mod platform;
 pub mod policy;

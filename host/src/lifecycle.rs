@@ -27,6 +27,7 @@
 mod effect;
 mod input;
 mod moves;
+mod past;
 mod state;
 mod stopping;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use std::time::{Duration, Instant};
 pub use effect::{Effect, Moment, Sweep};
 pub use input::{Input, Launch};
 use moves::Turn;
+pub use past::{Past, Was};
 pub use state::{Live, Patience, Stage, State, Then, Wanted};
 
 use crate::decision::LimitKind;
@@ -133,6 +135,11 @@ impl Life {
     /// The generation whose timer, answer or sweep is awaited.
     pub fn generation(&self) -> u64 {
         self.tally.generation
+    }
+
+    /// What the restart policy last counted; 0 after a start by a person.
+    pub fn attempts(&self) -> u32 {
+        self.tally.attempts
     }
 
     /// Its rules.

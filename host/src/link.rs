@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::decision::LimitKind;
 use crate::sample::RunIdentity;
-use crate::spec::{HealthCheck, Identity, Limits, ProcessId, RestartMode};
+use crate::spec::{Confinement, HealthCheck, Identity, Limits, ProcessId, RestartMode};
 
 /// From the supervisor: what became of runs.
 #[derive(Debug, Clone)]
@@ -49,14 +49,31 @@ pub struct RunBegan {
     pub began: Instant,
     /// Limits in force.
     pub limits: Limits,
+    /// The run's own cgroup, when it has one.
+    pub group: Option<PathBuf>,
+    /// Those of them that the kernel keeps: they cannot be broken, only come up against.
+    pub kernel: KernelHolds,
     /// How to ask whether it works.
     pub health_check: Option<HealthCheck>,
     /// Working directory and environment for health checks.
     pub directory: PathBuf,
     /// The child's environment; secret.
     pub env: Arc<BTreeMap<String, String>>,
+    /// What the child may not do or see; nor may its health checks.
+    pub confinement: Arc<Confinement>,
     /// When it is wanted back: one that is not is never ended for its health.
     pub restart: RestartMode,
+}
+
+/// Which limits the kernel keeps for a run (its cgroup has them).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KernelHolds {
+    /// Memory of the tree.
+    pub memory: bool,
+    /// Processor time of the tree.
+    pub cpu: bool,
+    /// Threads and processes of the tree.
+    pub pids: bool,
 }
 
 /// Environment values are secrets: the debug form shows their names only.
@@ -112,4 +129,6 @@ pub enum Action {
     Throttle,
     /// End the run; the restart policy says what then.
     Restart,
+    /// End the run, which is not wanted back.
+    Stop,
 }

@@ -11,9 +11,16 @@ use std::task::{Context, Poll, Wake, Waker};
 use tokio::sync::oneshot;
 
 use crate::sample::{RunIdentity, Sample};
-use crate::spec::{ProcessId, StopSignal};
+use crate::spec::ProcessId;
+pub use crate::spec::{Confinement, FileRules, IoPriority, UserIds};
 
+mod ability;
+mod change;
+mod groups;
+mod paths;
 mod program;
+mod tree;
+mod user;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -24,11 +31,18 @@ mod unsupported;
 #[cfg(not(target_os = "linux"))]
 use unsupported as system;
 
+pub use ability::Ability;
+pub use change::{Change, ChangeKind};
+pub use groups::{Abilities, GroupError, GroupLimits, GroupUsage, GroupsAt, OutOfMemory};
+pub use paths::{PathRefusal, PathRules, judge_argument, resolve, restriction};
 pub use program::find_program;
 pub use system::{
-    ExitWatch, InProcessLauncher, Sampler, SystemProbe, become_subreaper, raise_descriptor_limit,
-    release_startup_pages, scan_marked,
+    Cgroup, Cgroups, DirectoryWatch, ExitWatch, HolderLauncher, HolderSettings, InProcessLauncher, Sampler,
+    SystemProbe, abilities, become_subreaper, find_user, hold, raise_descriptor_limit, release_startup_pages, scan_for,
+    scan_marked,
 };
+pub use tree::{Tree, is_alive, is_stopped, members_of, signal_all};
+pub use user::{Account, ConfinementError, UserError, UserRequest, check_confinement};
 
 /// Variable that names the process a run belongs to. All of a tree inherits it, and is recognised by it when nothing
 /// else ties it to its run any more.
@@ -63,6 +77,8 @@ pub struct LaunchPlan {
     pub rlimits: ProcessLimits,
     /// What the child may not do or see.
     pub confinement: Confinement,
+    /// What its paths were judged by.
+    pub paths: PathRules,
     /// Directory of the run's own cgroup (v2), which exists; the child begins its life in it.
     pub cgroup: Option<PathBuf>,
 }
@@ -84,6 +100,7 @@ impl LaunchPlan {
             oom_score_adjustment: 0,
             rlimits: ProcessLimits::default(),
             confinement: Confinement { no_new_privileges: true, ..Confinement::default() },
+            paths: PathRules::default(),
             cgroup: None,
         }
     }
@@ -116,50 +133,6 @@ pub struct ProcessLimits {
     pub file_size_bytes: Option<u64>,
     /// I/O priority, ioprio_set(2).
     pub io_priority: Option<IoPriority>,
-}
-
-/// I/O scheduling class and level (ioprio_set(2)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IoPriority {
-    /// Best effort, level 0 (first) to 7 (last).
-    BestEffort(u8),
-    /// Only when nobody else wants the disk.
-    Idle,
-}
-
-/// What a child may not do or see, put in force between its birth and its program.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Confinement {
-    /// Whether it may not gain privileges by executing set-uid files.
-    pub no_new_privileges: bool,
-    /// User and groups to become; `None` stays who we are.
-    pub user: Option<UserIds>,
-    /// File mode creation mask; inherited when absent.
-    pub umask: Option<u32>,
-    /// File rules of the kernel (Landlock); `None` for none.
-    pub files: Option<FileRules>,
-    /// Whether `/tmp` and `/var/tmp` are its own (a mount namespace with an empty tmpfs).
-    pub private_tmp: bool,
-}
-
-/// Numbers of a user and its groups.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserIds {
-    /// User.
-    pub uid: u32,
-    /// Primary group.
-    pub gid: u32,
-    /// Supplementary groups, the primary one aside.
-    pub groups: Vec<u32>,
-}
-
-/// Directories and files that a child may use; all else is closed to it. Absolute paths.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FileRules {
-    /// May be read and executed, with everything below.
-    pub read: Vec<PathBuf>,
-    /// May be read, executed, written, created and removed, with everything below.
-    pub write: Vec<PathBuf>,
 }
 
 /// Environment values are secrets: the debug form shows their names only.
@@ -314,6 +287,9 @@ pub trait Launcher: Send + 'static {
         None
     }
 
+    /// Nothing more will be asked of it: one that is a process of its own ends as soon as no run is left.
+    fn end(&mut self) {}
+
     /// Go over to the program now at this path, leaving every run alone.
     ///
     /// # Errors
@@ -323,69 +299,15 @@ pub trait Launcher: Send + 'static {
     }
 }
 
-/// A run and all that descends from it, as far as the platform can find it.
-#[derive(Debug, Clone)]
-pub struct Tree {
-    /// The main process.
-    pub leader: RunIdentity,
-    /// Whose run it is.
-    pub process_id: ProcessId,
-    /// Pid of the process that adopts its orphans while it lives (see `Launched::keeper`).
-    pub keeper: u32,
-    /// The run's own cgroup, when it has one: then it holds all of the tree, and nothing else.
-    pub cgroup: Option<PathBuf>,
+/// How long ago a run began, by the kernel's clock; `None` when it was in another boot of the machine.
+pub fn age_of(identity: &RunIdentity) -> Option<std::time::Duration> {
+    system::age_of(identity)
 }
 
-impl Tree {
-    /// The tree of a run that was just made, which has no cgroup of its own.
-    pub fn of(launched: &Launched, process_id: ProcessId) -> Self {
-        Self { leader: launched.identity.clone(), process_id, keeper: launched.keeper, cgroup: None }
-    }
-
-    /// Pids of the members that live now (zombies do not), the leader first if it lives. Found by descent, by adoption
-    /// and session (see `become_subreaper`), and by the marker in the environment; each checked for identity.
-    ///
-    /// Ask for an old run before the next one of the same process is launched: when this process is no subreaper, the
-    /// marker cannot tell the two apart. It is looked for only once the leader is gone. An orphan that changed its session
-    /// and cleaned its environment is not found.
-    pub fn members(&self) -> Vec<u32> {
-        members_of(std::slice::from_ref(self)).concat()
-    }
-
-    /// Send a signal to the leader alone; whether it still lived to get it.
-    ///
-    /// # Errors
-    /// When the system forbids it.
-    pub fn signal_leader(&self, signal: StopSignal) -> std::io::Result<bool> {
-        system::signal_leader(self, signal)
-    }
-
-    /// Send a signal to every member; returns how many got it. Never signals a stranger that took over a pid. KILL
-    /// looks everywhere, and again until it finds no new ones.
-    ///
-    /// # Errors
-    /// When the system forbids it for a member that still lives; the others have got it.
-    pub fn signal(&self, signal: StopSignal) -> std::io::Result<usize> {
-        system::signal(self, signal)
-    }
-
-    /// Make every thread of every member less favoured: niceness 19. Returns how many processes.
-    ///
-    /// # Errors
-    /// When the system forbids it.
-    pub fn throttle(&self) -> std::io::Result<usize> {
-        system::throttle(self)
-    }
-}
-
-/// The members of each of these trees, as `Tree::members` finds them; cheaper than one by one.
-pub fn members_of(trees: &[Tree]) -> Vec<Vec<u32>> {
-    system::members(trees)
-}
-
-/// Whether exactly this run still lives: same pid, same start, same boot. A zombie does not.
-pub fn is_alive(identity: &RunIdentity) -> bool {
-    system::is_alive(identity)
+/// A run that this process has not made and no holder has, when exactly that one still lives. Its end is told by the
+/// kernel; how it ended only where the kernel tells strangers (Linux 6.15 on).
+pub fn find_run(identity: &RunIdentity) -> Option<Launched> {
+    system::find_run(identity)
 }
 
 /// One reading taken by the sampler.

@@ -221,7 +221,7 @@ impl plugin::Plugin {
             digest: self.digest.to_string(),
             size_bytes: self.size,
             imports: self.imports.clone(),
-            settings_schema: self.schema.clone(),
+            settings_schema: self.schema(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::care::Care;
 use crate::decision::{LimitKind, PastRun};
 use crate::health::{Health, HealthStatus, IssueSet, words};
 use crate::sample::{ExitStatus, RunIdentity, Sample, SystemLoad, Trend};
@@ -157,6 +158,9 @@ pub struct ProcessRecord {
     pub stability: u8,
     /// Limits in force.
     pub limits: Vec<LimitInForce>,
+    /// What it may not do or see, by key, for a person. Nothing of its environment.
+    #[serde(default)]
+    pub sandbox: BTreeMap<String, String>,
     /// How often each limit was broken.
     pub violations: BTreeMap<LimitKind, u32>,
     /// Up to 16 ended runs, newest first.
@@ -167,6 +171,9 @@ pub struct ProcessRecord {
     pub stdout_path: Option<String>,
     /// Where the errors go.
     pub stderr_path: Option<String>,
+    /// What the next life of the supervisor needs to go on with it. Holds secrets: it is kept on disk, and in no answer.
+    #[serde(skip)]
+    pub care: Option<Arc<Care>>,
 }
 
 /// Which processes, in what order, and how many of them. Absent fields do not filter.
@@ -276,6 +283,15 @@ pub struct Statistics {
     pub orphans: u64,
     /// Recorded pids that had meanwhile been taken by strangers, or were gone.
     pub stale_pids: u64,
+    /// Processes that an earlier life had begun and this one goes on with.
+    #[serde(default)]
+    pub adopted: u64,
+    /// Bytes of output that could not be kept.
+    #[serde(default)]
+    pub output_lost_bytes: u64,
+    /// The process that makes and holds runs; absent when they are made by the supervisor itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<HolderState>,
     /// Start of the live process that has lived longest.
     pub oldest_started_at_ms: Option<Timestamp>,
     /// Start of the youngest.
@@ -290,6 +306,19 @@ pub struct Statistics {
     pub queued: usize,
     /// Cost of the monitor.
     pub monitor: MonitorCost,
+}
+
+/// How the process that makes and holds runs is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HolderState {
+    /// Pid of the newest.
+    pub pid: u32,
+    /// Whether it is gone; the next launch starts another.
+    pub lost: bool,
+    /// Whether it does not answer.
+    pub silent: bool,
+    /// How many were lost since the supervisor started.
+    pub losses: u64,
 }
 
 /// What the monitor's ticks cost.

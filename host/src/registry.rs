@@ -31,10 +31,10 @@ use self::view::View;
 
 use crate::error::{ErrorClass, Problem};
 use crate::health::Verdict;
-use crate::record::{MonitorCost, Page, ProcessRecord, Query, Statistics};
+use crate::record::{HolderState, MonitorCost, Page, ProcessRecord, Query, Statistics};
 use crate::sample::{Sample, SystemLoad, Trend};
 use crate::spec::ProcessId;
-use crate::store::{Store, StoreError};
+use crate::store::{Change, Store, StoreError, Urgency};
 
 /// How the registry is set up.
 #[derive(Debug, Clone)]
@@ -51,6 +51,8 @@ pub struct LastLife {
     /// Records that were not ended when it died; their runs may still live. They are in the registry as well, as they
     /// were, and may be amended or replaced.
     pub unfinished: Vec<ProcessRecord>,
+    /// Records of processes that had ended in that life, and could go on as ended ones if this were still the same.
+    pub ended: Vec<ProcessRecord>,
 }
 
 /// What the monitor saw of one run in one tick.
@@ -95,6 +97,12 @@ pub enum Counter {
     Orphans(u64),
     /// Recorded pids were stale.
     StalePids(u64),
+    /// A process of an earlier life is in this one's care.
+    Adopted,
+    /// Bytes of output could not be kept.
+    OutputLost(u64),
+    /// The holder is like this now.
+    Holder(HolderState),
     /// Orphans were looked for.
     CleanedUp,
 }
@@ -131,11 +139,31 @@ impl Registry {
     /// # Errors
     /// When the file is not a database, is corrupt, belongs to a newer version, or cannot be written.
     pub fn open(config: RegistryConfig) -> Result<(Self, LastLife), RegistryError> {
+        let (store, mut records) = Store::open(&config.database)?;
+        let ended = records.iter_mut().filter(|record| record.status.is_ended());
+        for record in ended.filter(|record| record.care.is_some()) {
+            // It stays down in this life, so nobody needs its secrets any more.
+            record.care = None;
+            store.post(Change::Save(Arc::new(record.clone())), Urgency::Soon);
+        }
+        Ok(Self::of(config.retention, store, records))
+    }
+
+    /// The same after a handover: the life of processes goes on, of ended ones too.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn resume(config: RegistryConfig) -> Result<(Self, LastLife), RegistryError> {
         let (store, records) = Store::open(&config.database)?;
-        let unfinished = records.iter().filter(|record| !record.status.is_ended()).cloned().collect();
+        Ok(Self::of(config.retention, store, records))
+    }
+
+    fn of(retention: usize, store: Store, records: Vec<ProcessRecord>) -> (Self, LastLife) {
+        let (ended, unfinished): (Vec<_>, _) = records.iter().cloned().partition(|record| record.status.is_ended());
+        let ended = ended.into_iter().filter(|record| record.care.is_some()).collect();
         let (sender, inbox) = mpsc::channel(INBOX);
-        tokio::spawn(Task::new(View::new(config.retention), store, records).run(inbox));
-        Ok((Self { inbox: sender }, LastLife { unfinished }))
+        tokio::spawn(Task::new(View::new(retention), store, records).run(inbox));
+        (Self { inbox: sender }, LastLife { unfinished, ended })
     }
 
     /// Enter a process, or replace its record.
@@ -143,8 +171,8 @@ impl Registry {
         self.say(Message::Insert(Box::new(record))).await;
     }
 
-    /// Change one record; nothing happens when there is none. The change is persisted with the next group commit, a run
-    /// that is new in it at once. `change` must not panic, and cannot change the id.
+    /// Change one record; nothing happens when there is none. The change is persisted with the next group commit; a run
+    /// or an end that is new in it, or a change of its care, at once. `change` must not panic, and cannot change the id.
     pub async fn amend(&self, id: &ProcessId, change: impl FnOnce(&mut ProcessRecord) + Send + 'static) {
         self.say(Message::Amend(id.clone(), Box::new(change))).await;
     }
@@ -189,9 +217,9 @@ impl Registry {
         self.ask(|reply| Message::WaitEnded(id.clone(), reply)).await
     }
 
-    /// Wait until everything said so far is on disk, or the disk has refused it.
-    pub async fn flush(&self) {
-        self.ask(Message::Flush).await;
+    /// Wait until everything said so far is on disk, or the disk has refused it; gives whether it is there.
+    pub async fn flush(&self) -> bool {
+        self.ask(Message::Flush).await.unwrap_or(false)
     }
 
     /// The task ends only with its runtime while a handle exists; then there is nobody left to tell.

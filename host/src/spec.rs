@@ -3,7 +3,10 @@
 //! Owns the vocabulary of a specification and the checks that need nothing but the specification itself.
 //! Any room may enter; it does no I/O.
 
+mod confinement;
 mod limits;
+mod logs;
+mod sandbox;
 mod signal;
 
 use std::collections::BTreeMap;
@@ -14,7 +17,11 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::limits::{LimitSettings, Limits};
+pub use self::confinement::{Confinement, FileRules, UserIds};
+pub use self::limits::{LimitEnforcement, LimitSettings, Limits};
+pub use self::logs::LogSettings;
+pub(crate) use self::sandbox::is_variable;
+pub use self::sandbox::{EnvironmentSettings, IoPriority, NameOrNumber, PathArgument, SandboxSettings, Umask};
 pub use self::signal::{StopSignal, signal_name};
 use crate::units::{OrOff, Span};
 
@@ -177,6 +184,9 @@ pub struct ProcessSpec {
     /// Limits that differ from the defaults.
     #[serde(default)]
     pub limits: LimitSettings,
+    /// What it may not do or see, where that differs from `[sandbox]`.
+    #[serde(default)]
+    pub sandbox: SandboxSettings,
     /// How long a task may take; short for `limits.timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<OrOff<Span>>,
@@ -195,6 +205,9 @@ pub struct ProcessSpec {
     /// How long it may take to stop before it is killed; the supervisor's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graceful_shutdown_timeout: Option<Span>,
+    /// How its output is kept, where that differs from the defaults.
+    #[serde(default, skip_serializing_if = "LogSettings::is_default")]
+    pub logs: LogSettings,
     /// Free labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -229,12 +242,14 @@ impl ProcessSpec {
             priority: Priority::default(),
             env: BTreeMap::new(),
             limits: LimitSettings::default(),
+            sandbox: SandboxSettings::default(),
             timeout: None,
             restart: RestartMode::default(),
             max_restarts: None,
             health_check: None,
             stop_signal: StopSignal::default(),
             graceful_shutdown_timeout: None,
+            logs: LogSettings::default(),
             tags: Vec::new(),
             metadata: BTreeMap::new(),
         }
@@ -267,13 +282,15 @@ impl ProcessSpec {
             }
         }
         for (key, value) in &self.env {
-            if key.is_empty() || key.contains(['=', '\0']) || value.contains('\0') {
+            if !is_variable(key) || value.contains('\0') {
                 return Err(SpecError::new(
                     "env",
                     format!("`{key}` cannot be a variable: `=` and NUL are not allowed"),
                 ));
             }
         }
+        self.logs.validate()?;
+        self.sandbox.validate(&self.command)?;
         if self.timeout.is_some() && self.limits.timeout.is_some() {
             return Err(SpecError::new("timeout", "set here and in limits.timeout; write it once"));
         }

@@ -4,8 +4,8 @@
 //! database at any time with `sqlite3`: the columns of the table `process` are in clear beside the whole record as JSON.
 //!
 //! # What survives what
-//! Changes are written in groups, at most [`GROUP_DELAY`] after they were said; one that names a live run is written
-//! at once. The database is in WAL mode with `synchronous = NORMAL`: a commit is in the hands of the kernel when it
+//! Changes are written in groups, at most [`GROUP_DELAY`] after they were said; one that the next life of the supervisor
+//! must know of (a run, an end, a wish) within [`URGENT_DELAY`]. The database is in WAL mode with `synchronous = NORMAL`: a commit is in the hands of the kernel when it
 //! returns, so the death of this program, `kill -9` included, loses nothing that was committed. The loss of power can
 //! undo the last commits without harming the database. That is enough even for live runs: no run outlives the machine,
 //! so there is no identity left to know. `synchronous = FULL` would wait for the device at each commit (3 to 4 ms
@@ -33,6 +33,9 @@ use crate::spec::ProcessId;
 /// How long a change may wait for others to be written with it.
 pub const GROUP_DELAY: Duration = Duration::from_millis(50);
 
+/// The same for a change that the next life must know of. In a storm of starts one commit then serves a dozen.
+pub const URGENT_DELAY: Duration = Duration::from_millis(2);
+
 /// How long to wait after a refused write before the next attempt.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -59,7 +62,7 @@ impl Change {
 pub enum Urgency {
     /// With others, within [`GROUP_DELAY`].
     Soon,
-    /// At once, with what is waiting.
+    /// With what is waiting, within [`URGENT_DELAY`].
     Now,
 }
 
@@ -96,8 +99,8 @@ impl Store {
         self.mailbox.post(change, urgency);
     }
 
-    /// Have everything said so far written at once, and be told when the attempt is over.
-    pub fn flush(&self, done: oneshot::Sender<()>) {
+    /// Have everything said so far written at once, and be told when the attempt is over and whether it is on disk.
+    pub fn flush(&self, done: oneshot::Sender<bool>) {
         self.mailbox.flush(done);
     }
 
@@ -131,6 +134,7 @@ impl Writer {
         while let Some(Batch { changes, flushed }) = self.mailbox.next_batch(not_before) {
             let written = self.database.write(&changes);
             not_before = written.is_err().then(|| Instant::now() + RETRY_DELAY);
+            let is_written = written.is_ok();
             match written {
                 Ok(()) => self.recover(),
                 Err(error) => {
@@ -140,7 +144,7 @@ impl Writer {
             }
             for done in flushed {
                 // A receiver that is gone no longer wants to know.
-                let _ = done.send(());
+                let _ = done.send(is_written);
             }
         }
     }
@@ -155,7 +159,7 @@ impl Writer {
 
     fn recover(&mut self) {
         if self.last_failure.take().is_some() {
-            tracing::info!("the database can be written again; nothing is missing");
+            tracing::warn!("the database can be written again; nothing is missing");
         }
     }
 }

@@ -12,10 +12,14 @@
 //! ```
 
 mod admission;
+mod adopting;
+mod adoption;
 mod capacity;
 mod effects;
 mod entry;
 mod environment;
+mod groups;
+mod holding;
 mod limits;
 mod message;
 mod orphans;
@@ -24,6 +28,7 @@ mod paths;
 mod places;
 mod requests;
 mod run;
+mod sandbox;
 mod settings;
 mod task;
 mod telling;
@@ -31,7 +36,7 @@ mod timers;
 mod trees;
 mod waiting;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,14 +47,20 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::{ErrorClass, Problem};
 use crate::event::EventBus;
 use crate::link::{Enforcement, RunNews};
-use crate::platform::Launcher;
+use crate::logs::LogsConfig;
+use crate::platform::{Cgroups, Launcher};
 use crate::policy::PolicyHost;
 use crate::record::ProcessRecord;
 use crate::registry::{LastLife, Registry};
 use crate::spec::{Limits, ProcessId, ProcessSpec, StopSignal};
 use crate::units::Timestamp;
+pub use adopting::Adopted;
+use adoption::Legacy;
+use holding::Holding;
 use message::{Answer, Command, Message, Wish};
-pub use settings::{DefaultLimits, EnvironmentRules, SandboxConfig, SupervisorConfig};
+pub use settings::{
+    DefaultLimits, EnvironmentRules, LauncherKind, OnShutdown, Orphans, SandboxConfig, SupervisorConfig,
+};
 use task::{Inboxes, Task};
 
 /// Commands that may wait; a caller beyond that waits for a place.
@@ -65,6 +76,8 @@ pub struct SupervisorParts {
     pub sandbox: SandboxConfig,
     /// Defaults with `[limits]` over them.
     pub limits: Limits,
+    /// `[logs]`.
+    pub logs: LogsConfig,
     /// State directory, absolute.
     pub state_dir: PathBuf,
     /// Working directory of specifications that name none.
@@ -77,11 +90,13 @@ pub struct SupervisorParts {
     pub events: Arc<EventBus>,
     /// Makes runs.
     pub launcher: Box<dyn Launcher>,
+    /// Makes the cgroups of runs, where there can be any.
+    pub groups: Cgroups,
     /// To the monitor. Full: the supervisor waits for a place (the monitor never waits for the supervisor).
     pub news: mpsc::Sender<RunNews>,
     /// From the monitor, who drops what does not fit and says it again next tick.
     pub enforcement: mpsc::Receiver<Enforcement>,
-    /// What the last life left: it is cleaned up before anything starts.
+    /// What the last life left in the registry; `adopt` says what becomes of it.
     pub last_life: LastLife,
 }
 
@@ -104,15 +119,49 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// Clean up what the last life left and start the task. Must be called in a tokio runtime.
-    pub async fn launch(mut parts: SupervisorParts) -> Self {
-        let unfinished = std::mem::take(&mut parts.last_life.unfinished);
-        let patience = (parts.config.graceful_shutdown_timeout.get(), parts.config.force_kill_timeout.get());
-        orphans::end_last_life(unfinished, patience, &parts.registry, &parts.events).await;
+    /// Start the task. Must be called in a tokio runtime. What the last life left is untouched until `adopt`.
+    pub fn launch(parts: SupervisorParts) -> Self {
         let registry = parts.registry.clone();
         let (commands, inbox) = mpsc::channel(COMMANDS);
         tokio::spawn(run(parts, inbox));
         Self { commands, registry }
+    }
+
+    /// Go on with what the last life left, `configured` being what the configuration wants now. Every process that is
+    /// still wanted goes on where it was: a run that lives is watched, one that ended meanwhile is judged as it ended,
+    /// a wait for a restart goes on with what was left of it. One that is configured no longer, or otherwise, is being
+    /// stopped when this returns; `stop` waits for it. Runs that are nobody's have been ended by then.
+    ///
+    /// # Errors
+    /// When it is not the first time.
+    pub async fn adopt(&self, configured: BTreeMap<String, ProcessSpec>) -> Result<Adopted, Problem> {
+        self.ask(|answer| Command::Adopt { configured, answer }).await
+    }
+
+    /// Have the holder of the runs go over to the program at this path, leaving every run alone.
+    ///
+    /// # Errors
+    /// When runs are not held, or the program cannot take over; nothing has changed then.
+    pub async fn upgrade_holder(&self, program: PathBuf) -> Result<(), Problem> {
+        self.ask(|answer| Command::Upgrade { program, answer }).await
+    }
+
+    /// Whether runs can outlive this supervisor: they are held by a process of their own.
+    ///
+    /// # Errors
+    /// When they are not; says what to do.
+    pub async fn check_outlives(&self) -> Result<(), Problem> {
+        self.ask(Command::CheckOutlives).await
+    }
+
+    /// End the task and leave every run as it is, for the next supervisor to go on with. Runs that were made in process
+    /// become orphans of the system.
+    pub async fn leave(&self, reason: &str) {
+        let (done, heard) = oneshot::channel();
+        // One that has ended already leaves nothing.
+        if self.commands.send(Command::Leave { reason: reason.to_owned(), done }).await.is_ok() {
+            let _ = heard.await;
+        }
     }
 
     /// Register and start a process: validation, admission policy, paths, capacity, spawn. Answers when a run exists,
@@ -200,10 +249,16 @@ impl Supervisor {
         self.registry.wait_ended(id).await.ok_or_else(|| task::unknown(id))
     }
 
-    /// Take over what changed in the configuration: capacity at once, timeouts, sandbox and limits for later starts.
-    pub async fn reconfigure(&self, config: SupervisorConfig, sandbox: SandboxConfig, limits: Limits) {
+    /// Take over what changed in the configuration: capacity at once, timeouts, sandbox, limits and logs for later starts.
+    pub async fn reconfigure(
+        &self,
+        config: SupervisorConfig,
+        sandbox: SandboxConfig,
+        limits: Limits,
+        logs: LogsConfig,
+    ) {
         let (done, heard) = oneshot::channel();
-        let settings = Box::new((config, sandbox, limits));
+        let settings = Box::new((config, sandbox, limits, logs));
         // A supervisor that has ended needs no configuration.
         if self.commands.send(Command::Reconfigure { settings, done }).await.is_ok() {
             let _ = heard.await;
@@ -233,8 +288,10 @@ impl Supervisor {
 
 /// The task from its parts to its end.
 async fn run(parts: SupervisorParts, commands: mpsc::Receiver<Command>) {
-    let SupervisorParts { config, sandbox, limits, state_dir, default_directory, .. } = parts;
-    let SupervisorParts { registry, policies, events, launcher, news, enforcement, .. } = parts;
+    let SupervisorParts { config, sandbox, limits, logs, state_dir, default_directory, .. } = parts;
+    let SupervisorParts { registry, policies, events, mut launcher, groups, news, enforcement, last_life, .. } = parts;
+    let notices = launcher.notices();
+    let legacy = Legacy { last_life, survivors: launcher.survivors() };
     let (messages, inbox) = mpsc::channel::<Message>(MESSAGES);
     let around = admission::Surroundings {
         sandbox: Arc::new(sandbox),
@@ -242,6 +299,8 @@ async fn run(parts: SupervisorParts, commands: mpsc::Receiver<Command>) {
         default_directory: default_directory.into(),
         own_environment: Arc::new(environment::of_this_process()),
         defaults: limits,
+        groups,
+        logs,
         grace: config.graceful_shutdown_timeout.get(),
         kill_wait: config.force_kill_timeout.get(),
     };
@@ -263,10 +322,13 @@ async fn run(parts: SupervisorParts, commands: mpsc::Receiver<Command>) {
         timers: timers::Timers::default(),
         trees: trees::Trees::default(),
         outbox: outbox::Outbox::default(),
+        // A launcher that has something to say is a process of its own.
+        holding: Holding::with(notices.is_some()),
+        legacy: Some(Box::new(legacy)),
         closing: None,
         due: task::Pending::default(),
         now: tokio::time::Instant::now().into_std(),
         at: Timestamp::now(),
     };
-    task.run(Inboxes { commands, messages: inbox, enforcement }).await;
+    task.run(Inboxes { commands, messages: inbox, enforcement, notices }).await;
 }

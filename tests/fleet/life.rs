@@ -177,8 +177,9 @@ fn a_paused_process_stands_still_and_can_still_be_stopped() {
     let fleet = Fleet::start(&with(SLEEPER));
     let pid = fleet.await_status("sleeper", "running")["run"]["pid"].as_u64().unwrap();
     fleet.text(&["pause", "sleeper"]);
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    assert!(stat.contains(") T "), "{stat}");
+    // The signal is sent when `pause` answers; the process stops when it is next looked at by the scheduler.
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    eventually("it stands still", || stat().contains(") T ").then_some(()));
     fleet.text(&["stop", "sleeper"]);
     assert!(!lives(pid));
 }

@@ -24,8 +24,9 @@ fn sigterm_stops_everything_in_order_and_ends_with_success() {
 }
 
 #[test]
-fn processes_of_a_killed_supervisor_are_found_and_cleaned_up_by_the_next() {
-    let mut fleet = Fleet::start(&with(PAIR));
+fn processes_of_a_killed_supervisor_are_found_and_cleaned_up_by_the_next_when_it_is_told_to() {
+    let keys = "[supervisor]\nlauncher = \"in-process\"\norphans = \"stop\"";
+    let mut fleet = Fleet::start(&with(PAIR).replace("[supervisor]", keys));
     let orphan = fleet.await_status("two", "running")["run"]["pid"].as_u64().unwrap();
     fleet.signal("KILL");
     fleet.await_end();

@@ -122,11 +122,13 @@ mod tests {
             responsiveness: 100,
             stability: 100,
             limits: Vec::new(),
+            sandbox: Default::default(),
             violations: Default::default(),
             runs,
             queue_position: None,
             stdout_path: None,
             stderr_path: None,
+            care: None,
         }
     }
 

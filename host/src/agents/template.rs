@@ -53,6 +53,7 @@ pub(super) fn spec_for(runtime: &AgentRuntime, request: &AgentRequest) -> Result
     spec.priority = request.priority;
     spec.env = environment(runtime, request)?;
     spec.limits = runtime.limits.clone();
+    spec.sandbox = runtime.sandbox.clone();
     // The request's own takes the place of the runtime's; a specification must not have both.
     spec.limits.timeout = request.timeout.or(spec.limits.timeout);
     spec.restart = runtime.restart;
@@ -158,6 +159,7 @@ mod tests {
     fn runtime(command: &[&str]) -> AgentRuntime {
         AgentRuntime {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
+            sandbox: Default::default(),
             limits: LimitSettings::default(),
             restart: Default::default(),
             max_restarts: None,

@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::run::own_program;
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::error::{ErrorClass, Problem};
@@ -75,7 +76,7 @@ pub(crate) async fn run(json: bool) -> Result<ExitCode, Problem> {
     if let Ok(reaping) = platform::become_subreaper() {
         tokio::spawn(reaping);
     }
-    let daemon = Daemon::start(config, Some(&file)).await?;
+    let daemon = Daemon::start_with_holder(config, Some(&file), &own_program()?).await?;
     let teller = Teller::listen(&daemon, json);
     let stage = Stage::new(&daemon, &teller, &scene.directory);
     let outcome = tokio::select! {

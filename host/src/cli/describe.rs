@@ -35,6 +35,7 @@ fn text(record: &ProcessRecord, report: Option<&HealthReport>, colour: bool) -> 
         ("life", facts(&life(record))),
         ("usage", usage(record)),
         ("limits", limits(record, colour)),
+        ("sandbox", sandbox(record)),
         ("health", health(record, report)),
         ("earlier runs, newest first", runs(record, colour)),
     ] {
@@ -154,6 +155,11 @@ fn limits(record: &ProcessRecord, colour: bool) -> String {
         })
         .collect();
     table(&["LIMIT", "VALUE", "ENFORCED BY", "BROKEN"], &rows, colour)
+}
+
+fn sandbox(record: &ProcessRecord) -> String {
+    let keys: Vec<_> = record.sandbox.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+    facts(&keys)
 }
 
 fn health(record: &ProcessRecord, report: Option<&HealthReport>) -> String {

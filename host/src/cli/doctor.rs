@@ -1,6 +1,6 @@
 //! `wasmvisor doctor`: what this machine can do and what is missing.
 
-mod kernel;
+mod abilities;
 mod launch;
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::table::{Cell, Tint, table};
 use crate::config::{self, Config};
 use crate::decision::PolicyKind;
 use crate::error::ErrorClass;
-use crate::platform::SystemProbe;
+use crate::platform::{self, SystemProbe};
 use crate::policy;
 use crate::units::{Bytes, Percent};
 
@@ -36,11 +36,14 @@ struct Finding {
     subject: &'static str,
     state: State,
     detail: String,
+    /// What is lost by it; absent when nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    costs: Option<&'static str>,
 }
 
 impl Finding {
     fn new(subject: &'static str, state: State, detail: impl Into<String>) -> Self {
-        Self { subject, state, detail: detail.into() }
+        Self { subject, state, detail: detail.into(), costs: None }
     }
 
     fn of<T, E: ToString>(subject: &'static str, outcome: Result<T, E>, good: impl FnOnce(T) -> String) -> Self {
@@ -54,7 +57,7 @@ impl Finding {
 pub(super) async fn run(shell: &Shell) -> Outcome {
     let (launched, policies) = waiting(shell, "looking", async { (launch::finding().await, policies().await) }).await;
     let mut findings = vec![machine()];
-    findings.extend(kernel::findings());
+    findings.extend(abilities::findings(platform::abilities()));
     findings.push(launched);
     findings.extend(policies);
     findings.extend([configuration(), state_directory(shell), supervisor(shell).await]);
@@ -156,7 +159,9 @@ fn text(findings: &[Finding], colour: bool) -> String {
                 State::Limited => ("limited", Tint::Doubtful),
                 State::Bad => ("bad", Tint::Bad),
             };
-            vec![Cell::new(finding.subject), Cell::new(word).tinted(tint), Cell::new(&finding.detail)]
+            let costs = finding.costs.map_or_else(String::new, |costs| format!("; {costs}"));
+            let detail = format!("{}{costs}", finding.detail);
+            vec![Cell::new(finding.subject), Cell::new(word).tinted(tint), Cell::new(detail)]
         })
         .collect();
     table(&["SUBJECT", "STATE", "DETAIL"], &rows, colour)

@@ -29,6 +29,9 @@ fn tint(body: &EventBody) -> &'static str {
         | EventBody::StopFailed { .. }
         | EventBody::PolicyRefused { .. }
         | EventBody::PolicyFault { .. }
+        | EventBody::HolderLost { .. }
+        | EventBody::HolderSilent { silent: true, .. }
+        | EventBody::OutputLost { .. }
         | EventBody::Killed { .. } => RED,
         EventBody::AlertRaised { alert } | EventBody::AlertEscalated { alert } => match alert.severity {
             Severity::Info | Severity::Warning => YELLOW,
@@ -41,6 +44,7 @@ fn tint(body: &EventBody) -> &'static str {
         },
         EventBody::Queued { .. } | EventBody::Backoff { .. } | EventBody::Forecast { .. } => YELLOW,
         EventBody::LimitViolated { .. } => YELLOW,
+        EventBody::Adopted { .. } | EventBody::HolderSilent { silent: false, .. } => GREEN,
         EventBody::Started { .. } | EventBody::Restarted { .. } | EventBody::AlertResolved { .. } => GREEN,
         _ => "",
     }
@@ -57,6 +61,10 @@ fn words(body: &EventBody) -> (String, String) {
         }
         EventBody::Starting { who, run } => (who.name.clone(), format!("run {run}")),
         EventBody::Started { who, run, pid } => (who.name.clone(), format!("run {run}, pid {pid}")),
+        EventBody::Adopted { who, run, pid } => (who.name.clone(), format!("run {run}, pid {pid}, of an earlier life")),
+        EventBody::OutputLost { who, lost_bytes, archives_removed, reason } => {
+            (who.name.clone(), format!("{} lost, {archives_removed} old files removed: {reason}", Bytes(*lost_bytes)))
+        }
         EventBody::StartFailed { who, message, .. } => (who.name.clone(), message.clone()),
         EventBody::Idle { who, idle } => (who.name.clone(), if *idle { "does nothing" } else { "active again" }.into()),
         EventBody::Stopping { who, reason, grace_ms } => {
@@ -145,12 +153,25 @@ fn words_of_house(body: &EventBody) -> (String, String) {
         EventBody::SupervisorReloaded { added, removed, changed } => {
             format!("added {added:?}, removed {removed:?}, changed {changed:?}")
         }
+        EventBody::SupervisorAdopted { adopted, ended, stopped, orphans } => {
+            format!("{adopted} go on, {ended} ended meanwhile, {stopped} no longer wanted, {orphans} orphans ended")
+        }
+        EventBody::SupervisorLeft { reason, live } => format!("{reason}; {live} go on"),
+        EventBody::HolderLost { pid, reason } => format!("pid {pid}: {reason}; runs are watched on"),
+        EventBody::HolderStarted { pid } => format!("pid {pid}"),
+        EventBody::HolderSilent { pid, silent } => {
+            format!("pid {pid} {}", if *silent { "does not answer" } else { "answers again" })
+        }
         EventBody::OrphansCleaned { count, pids, origin } => format!("{count} of {origin}: {pids:?}"),
         EventBody::AgentStarted { agent_id, task_id, agent_type, .. } => {
             return (agent_id.clone(), format!("{agent_type} works on {task_id}"));
         }
         EventBody::AgentFinished { agent_id, task_id, status, execution_time_ms, .. } => {
             return (agent_id.clone(), format!("{task_id}: {status} after {}", duration(*execution_time_ms)));
+        }
+        EventBody::LogsTrimmed { archives, freed_bytes, total_bytes, cap_bytes } => {
+            let [freed, total, cap] = [freed_bytes, total_bytes, cap_bytes].map(|bytes| Bytes(*bytes));
+            format!("{archives} old log files ({freed}) removed: {total} are left of {cap} allowed")
         }
         EventBody::Coalesced { event_type, count, .. } => format!("{count} more of {event_type}"),
         _ => String::new(),

@@ -31,8 +31,9 @@ Examples:
   wasmvisor run /etc/wasmvisor.d                     a directory of fragments
   wasmvisor --state-dir /tmp/w run a.toml            a second supervisor beside the usual one
 
-Signals: TERM or INT stops everything in order; a second one kills what is left at once; HUP reads the
-configuration again. What happens is told on standard error, with --json as JSON lines on standard output.
+Signals: TERM or INT stops everything in order (or, with on_shutdown = \"keep\", leaves everything to the holder);
+a second one kills what is left at once; HUP reads the configuration again; USR2 upgrades to the program that
+is now at the same path. What happens is told on standard error, with --json as JSON lines on standard output.
 RUST_LOG=debug shows the program's own log as well.";
 
 #[derive(Debug, Args)]
@@ -62,11 +63,19 @@ pub(super) async fn run(arguments: Arguments, shell: &Shell) -> Outcome {
     let socket = Socket::bind(&at)?;
     let signals = Signals::listen()?;
     adopt_orphans(teller).await;
-    let daemon = Daemon::start(config, file.as_deref()).await?;
+    let daemon = Daemon::start_with_holder(config, file.as_deref(), &own_program()?).await?;
     teller.remark(&ready(file.as_deref(), &at)).await;
     // This process is the supervisor's alone, and from here on it does the same few things for a long time.
     platform::release_startup_pages();
-    supervise(&daemon, socket, signals, teller).await
+    supervise(&daemon, socket, signals, teller, shell).await
+}
+
+/// Where this program is. Asked for early: when it has been replaced, the path is that of the new one.
+pub(super) fn own_program() -> Result<PathBuf, Problem> {
+    std::env::current_exe().map_err(|error| {
+        let message = format!("cannot find out where this program is, to hold runs with it: {error}");
+        Problem::new(ErrorClass::Unavailable, message)
+    })
 }
 
 /// This process is the supervisor's alone, so it may become the parent of what its runs leave behind.
@@ -85,8 +94,16 @@ fn ready(file: Option<&Path>, socket: &Path) -> String {
     format!("ready; {from}; control socket {}", socket.display())
 }
 
-/// Answer requests until a signal, then stop everything in order, answering on.
-async fn supervise(daemon: &Daemon, socket: Socket, mut signals: Signals, teller: Teller) -> Outcome {
+/// How a supervisor ends.
+enum End {
+    /// Everything is stopped, by this signal.
+    Stop(&'static str),
+    /// Everything goes on, under this program.
+    Become(PathBuf),
+}
+
+/// Answer requests until a signal, then stop everything in order, answering on; or leave everything to the next.
+async fn supervise(daemon: &Daemon, socket: Socket, mut signals: Signals, teller: Teller, shell: &Shell) -> Outcome {
     let telling = tokio::spawn(teller.follow(daemon.events.since(0)));
     let (end, ended) = oneshot::channel::<()>();
     let serving = async {
@@ -102,9 +119,23 @@ async fn supervise(daemon: &Daemon, socket: Socket, mut signals: Signals, teller
         served
     };
     let living = async {
-        let reason = heed(daemon, &mut signals, teller).await;
-        teller.remark(&format!("{reason}: stopping everything; once more to kill at once")).await;
-        let survivors = ending::end(daemon, &mut signals, reason, teller).await;
+        let survivors = match heed(daemon, &mut signals, teller).await {
+            End::Become(program) => {
+                teller.remark(&format!("{} takes over; everything runs on", program.display())).await;
+                daemon.leave("an upgrade").await;
+                shell.become_afterwards(program);
+                0
+            }
+            End::Stop(reason) if daemon.keeps_on_shutdown().await => {
+                teller.remark(&format!("{reason}: everything runs on; the next `wasmvisor run` goes on with it")).await;
+                daemon.leave(reason).await;
+                0
+            }
+            End::Stop(reason) => {
+                teller.remark(&format!("{reason}: stopping everything; once more to kill at once")).await;
+                ending::end(daemon, &mut signals, reason, teller).await
+            }
+        };
         // The answers under way and the streams end now, when they have not before.
         let _ = end.send(());
         survivors
@@ -115,25 +146,38 @@ async fn supervise(daemon: &Daemon, socket: Socket, mut signals: Signals, teller
     conclude(survivors)
 }
 
-/// Heed signals until one asks for the end; gives its name.
-async fn heed(daemon: &Daemon, signals: &mut Signals, teller: Teller) -> &'static str {
+/// Heed signals until one asks for the end, or an upgrade does.
+async fn heed(daemon: &Daemon, signals: &mut Signals, teller: Teller) -> End {
+    let mut upgrades = daemon.upgrades().await;
     // One place: a wish that finds it taken is dropped, for the one that waits will read the newest file as well.
     let (wish, mut wishes) = mpsc::channel::<()>(1);
-    let daemon = daemon.clone();
+    let reloading = daemon.clone();
     // A task of its own: a reload waits for processes to stop, and a signal must not wait for a reload.
     tokio::spawn(async move {
         while wishes.recv().await.is_some() {
             // What a reload changed is an event.
-            if let Err(problem) = daemon.reload().await {
+            if let Err(problem) = reloading.reload().await {
                 teller.problem("not reloaded, the old configuration stays in force", &problem).await;
             }
         }
     });
     loop {
-        match signals.next().await {
-            Asked::End(reason) => return reason,
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            Some(program) = upgrades.recv() => return End::Become(program),
+        };
+        match asked {
+            Asked::End(reason) => return End::Stop(reason),
             Asked::Reload => drop(wish.try_send(())),
+            Asked::Upgrade => drop(tokio::spawn(upgrade(daemon.clone(), teller))),
         }
+    }
+}
+
+/// What it leads to is heard from the daemon, as when it was asked for through the API.
+async fn upgrade(daemon: Daemon, teller: Teller) {
+    if let Err(problem) = daemon.upgrade(None).await {
+        teller.problem("not upgraded, everything goes on as it was", &problem).await;
     }
 }
 

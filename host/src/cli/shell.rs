@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -39,6 +41,8 @@ pub(super) struct Shell {
     pub(super) colour: bool,
     state_dir: Option<PathBuf>,
     socket: Option<PathBuf>,
+    /// The program that takes this one's place when everything has been put away.
+    successor: OnceLock<PathBuf>,
 }
 
 impl Shell {
@@ -46,7 +50,31 @@ impl Shell {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
         let colour = !json && !unwanted && std::io::stdout().is_terminal();
-        Self { json, colour, state_dir, socket }
+        Self { json, colour, state_dir, socket, successor: OnceLock::new() }
+    }
+
+    /// Have this program take our place, with the same arguments and the same pid, as the last thing of all.
+    pub(super) fn become_afterwards(&self, program: PathBuf) {
+        // The first word counts; there is only one that says it.
+        let _ = self.successor.set(program);
+    }
+
+    /// Take the step that `become_afterwards` has announced. Returns only when there is none or it failed: then the
+    /// present program goes on, under the same pid, as if it had been started anew.
+    pub(super) fn become_the_successor(&self) -> Outcome {
+        let Some(program) = self.successor.get() else { return Ok(ExitCode::SUCCESS) };
+        let mut arguments = std::env::args_os();
+        let name = arguments.next().unwrap_or_else(|| program.clone().into());
+        let arguments: Vec<_> = arguments.collect();
+        let become_it =
+            |program: &std::path::Path| std::process::Command::new(program).arg0(&name).args(&arguments).exec();
+        let error = become_it(program);
+        let again = become_it(std::path::Path::new("/proc/self/exe"));
+        let message = format!(
+            "cannot become {} ({error}) nor start anew ({again}); everything runs on, `wasmvisor run` goes on with it",
+            program.display()
+        );
+        Err(Problem::new(ErrorClass::Unavailable, message).into())
     }
 
     /// The state directory, absolute: as said on the command line, by `config`, or the usual one.

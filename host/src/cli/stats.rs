@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::ps::round;
 use super::shell::{Outcome, Shell};
 use super::table::{facts, ms};
-use crate::record::Statistics;
+use crate::record::{HolderState, Statistics};
 use crate::units::{Bytes, Percent, Timestamp};
 
 pub(super) async fn run(shell: &Shell) -> Outcome {
@@ -43,6 +43,8 @@ fn text(statistics: &Statistics) -> String {
         ("oldest started", moment(statistics.oldest_started_at_ms)),
         ("newest started", moment(statistics.newest_started_at_ms)),
         ("orphans", format!("{} ended, {} stale pids", statistics.orphans, statistics.stale_pids)),
+        ("adopted", format!("{} of an earlier life", statistics.adopted)),
+        ("holder", holder(statistics)),
         ("last cleanup", moment(statistics.last_cleanup_at_ms)),
         (
             "machine",
@@ -65,6 +67,20 @@ fn text(statistics: &Statistics) -> String {
             ),
         ),
     ])
+}
+
+/// How the process that holds the runs is, and what it could not keep.
+fn holder(statistics: &Statistics) -> String {
+    let Some(HolderState { pid, lost, silent, losses }) = statistics.holder else {
+        return "none: runs are made by the supervisor itself".to_owned();
+    };
+    let state = match (lost, silent) {
+        (true, _) => "is gone; the next start brings another",
+        (false, true) => "does not answer",
+        (false, false) => "answers",
+    };
+    let output = Bytes(statistics.output_lost_bytes);
+    format!("pid {pid} {state}; {losses} lost since the start, {output} of output lost")
 }
 
 fn counts(counts: &BTreeMap<String, usize>) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Config;
 use crate::agents::AgentRuntime;
 use crate::monitor::MonitorConfig;
-use crate::spec::{LimitSettings, Limits, ProcessSpec, RestartMode};
+use crate::spec::{LimitSettings, Limits, ProcessSpec, RestartMode, is_variable};
 use crate::supervisor::{SandboxConfig, SupervisorConfig};
 use crate::units::{OrOff, Span, human_duration};
 
@@ -24,6 +24,9 @@ pub(super) fn impossible(config: &Config, written: impl Fn(&str) -> bool) -> Fin
     supervisor(&config.supervisor, &mut found);
     monitor(&config.monitor, &mut found);
     sandbox(&config.sandbox, &mut found);
+    if let Err(error) = config.logs.validate() {
+        found.push((error.field.to_owned(), error.message));
+    }
     policies(config, written, &mut found);
     limits("limits", &config.limits, &mut found);
     for (name, spec) in &config.process {
@@ -75,16 +78,17 @@ fn sandbox(config: &SandboxConfig, found: &mut Findings) {
         let message = format!("`{}` is not absolute; write the whole path, like \"/etc\"", path.display());
         found.push(("sandbox.restricted_paths".to_owned(), message));
     }
-    for name in config.env.pass.iter().filter(|name| !is_variable(name)) {
-        found.push(("sandbox.env.pass".to_owned(), format!("`{name}` cannot be the name of a variable")));
-    }
+    let mut names = |key: &str, names: &[String]| {
+        let wrong = names.iter().filter(|name| !is_variable(name));
+        found.extend(
+            wrong.map(|name| (format!("sandbox.env.{key}"), format!("`{name}` cannot be the name of a variable"))),
+        );
+    };
+    names("pass", &config.env.pass);
+    names("unset", &config.env.unset);
     for name in config.env.set.keys().filter(|name| !is_variable(name)) {
         found.push((format!("sandbox.env.set.{name}"), "cannot be the name of a variable".to_owned()));
     }
-}
-
-fn is_variable(name: &str) -> bool {
-    !name.is_empty() && !name.contains(['=', '\0'])
 }
 
 fn policies(config: &Config, written: impl Fn(&str) -> bool, found: &mut Findings) {

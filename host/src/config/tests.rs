@@ -85,6 +85,9 @@ fn impossible_values_are_told_with_their_line() {
         ("[process.a]\ncommand = [\"a\"]\nlimits = { execution_time = \"0s\" }", "w.toml:3:12: process.a.limits.exec"),
         ("[agent.x]\ncommand = []", "w.toml:2:1: agent.x.command"),
         ("[agent.x]\nlimits = {}", "agent.x.command: is missing"),
+        ("[logs]\nmax_file = \"1KiB\"", "w.toml:2:1: logs.max_file: must be 64KiB or more"),
+        ("[logs]\nkeep = 5000", "w.toml:2:1: logs.keep: must be 0 to 1000"),
+        ("[process.a]\ncommand = [\"a\"]\nlogs = { keep = 5000 }", "w.toml:3:10: process.a.logs.keep: must be"),
         ("[sandbox]\nrestricted_paths = [\"etc\"]", "w.toml:2:1: sandbox.restricted_paths"),
         ("[policies]\nset = \"https://example.org/set.toml\"", "is not supported in this version"),
         ("[limits]\nmemory = 512", "limits.memory: invalid type: integer `512`, expected a string; write it in quotes"),
@@ -177,6 +180,17 @@ fn a_service_that_a_timeout_would_end_gets_a_note() {
         "[limits]\nexecution_time = \"off\"\n[process.a]\ncommand = [\"a\"]\nrestart = \"always\"\ntimeout = \"off\"\n",
     );
     assert_eq!(loaded.unwrap().notes(), Vec::<String>::new());
+}
+
+#[test]
+fn log_settings_of_a_process_are_put_over_those_of_all() {
+    let text = "[logs]\nmax_file = \"off\"\nkeep = 3\n[process.a]\ncommand = [\"a\"]\nlogs = { max_file = \"1MiB\" }";
+    let (_directory, loaded) = load(text);
+    let config = loaded.unwrap();
+    let rotation = config.logs.rotation(&config.process["a"].logs);
+    assert_eq!((rotation.max_bytes, rotation.keep), (1 << 20, 3));
+    assert_eq!(config.logs.rotation(&Default::default()).max_bytes, 0);
+    assert_eq!(LogsConfig::default().rotation(&Default::default()), crate::platform::Rotation::default());
 }
 
 #[test]

@@ -11,9 +11,10 @@ use super::extract::Refusal;
 use super::handlers::{agents, events, policies, processes, system};
 use super::types::{
     About, CheckRequest, Done, EventQuery, InspectQuery, LogLine, LogQuery, RestartRequest, SignalRequest, SwapRequest,
+    UpgradeRequest,
 };
 use crate::agents::{AgentRequest, AgentResult, AgentStatistics, AgentTask};
-use crate::daemon::{Daemon, Reloaded};
+use crate::daemon::{Daemon, Reloaded, Upgrading};
 use crate::event::Event;
 use crate::health::HealthReport;
 use crate::policy::{BindingInfo, PluginInfo, Swapped};
@@ -145,6 +146,8 @@ fn system_routes() -> Vec<Route> {
             .asks::<EventQuery>()
             .streams("text/event-stream"),
         Route::post::<Reloaded>("/v1/reload", "read the configuration again", post(system::reload)),
+        Route::post::<Upgrading>("/v1/upgrade", "let another program take over", post(system::upgrade))
+            .takes::<UpgradeRequest>(),
         Route::get::<About>("/v1/version", "who answers", get(system::version)),
         Route::get::<Done>("/v1/health", "whether anybody answers", get(system::health)),
         Route::get::<serde_json::Value>("/v1/openapi.json", "this description", get(system::openapi)),

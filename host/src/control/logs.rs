@@ -1,266 +1,158 @@
-//! The output of a process as a stream of lines: the end of a file, and what is added to it.
+//! The output of a process as a stream of lines: the end of its files, and what is added to them.
 //!
-//! New lines are looked for every 200 ms, and only while somebody follows: a file tells nobody that it grew, and the
-//! supervisor does not touch the output on its way from the process to the file.
+//! Files are read where blocking is allowed, a piece at a time and only as fast as the client takes them, so that a
+//! large or fast log is never in memory as a whole. A follower sleeps until its files grow.
 
-use std::collections::VecDeque;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
+use serde::Serialize;
 use tokio::sync::watch;
 
-use super::types::{LogLine, LogQuery, LogStream};
+use super::types::{LogQuery, LogStream};
+use crate::error::{ErrorClass, Problem};
+use crate::logs::{Entry, Growth, Lines, Logs, Merge, Range};
 use crate::record::ProcessRecord;
 use crate::registry::Registry;
+use crate::spec::ProcessId;
 
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-const BLOCK: usize = 64 << 10;
-/// A line without an end is told in pieces of this size.
-const LONGEST_LINE: usize = 1 << 20;
+/// Bytes of JSON that are made at once.
+const PIECE: usize = 128 << 10;
+
+/// Whose output, and where it is.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// Who may add to it; nobody when only its files are left.
+    process: Option<ProcessId>,
+    files: Vec<(LogStream, PathBuf)>,
+}
+
+impl Output {
+    /// That of a known process.
+    pub(super) fn of(record: &ProcessRecord) -> Self {
+        let files = [(LogStream::Stdout, &record.stdout_path), (LogStream::Stderr, &record.stderr_path)];
+        let files = files.into_iter().filter_map(|(stream, path)| Some((stream, PathBuf::from(path.as_ref()?))));
+        Self { process: Some(record.process_id.clone()), files: files.collect() }
+    }
+
+    /// That of a process which the history has forgotten, as long as its files are there: found by its whole id.
+    pub(super) fn of_forgotten(logs: &Path, id: &str) -> Option<Self> {
+        let ending = format!("-{id}");
+        let is_its =
+            |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| !id.is_empty() && name.ends_with(&ending));
+        let mut folders = std::fs::read_dir(logs).ok()?.flatten();
+        let folder = folders.find(|entry| is_its(&entry.file_name()))?.path();
+        let files = [(LogStream::Stdout, "stdout.log"), (LogStream::Stderr, "stderr.log")];
+        Some(Self { process: None, files: files.map(|(stream, name)| (stream, folder.join(name))).into() })
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        self.files.first()?.1.parent()
+    }
+}
 
 /// The lines that `query` asks for, each as one line of JSON.
-pub(super) fn stream(
+///
+/// # Errors
+/// When the query cannot be meant, or what is known of the lines cannot be read.
+pub(super) async fn stream(
+    logs: &Logs,
     registry: Registry,
-    record: Arc<ProcessRecord>,
+    output: Output,
     query: LogQuery,
     ending: watch::Receiver<bool>,
-) -> impl Stream<Item = std::io::Result<Vec<u8>>> {
-    let files = [(LogStream::Stdout, &record.stdout_path), (LogStream::Stderr, &record.stderr_path)]
-        .into_iter()
+) -> Result<impl Stream<Item = std::io::Result<Vec<u8>>> + use<>, Problem> {
+    if let (Some(since), Some(until)) = (query.since_ms, query.until_ms)
+        && since > until
+    {
+        let message = format!("nothing is both since {since} and until {until}; the earlier moment belongs to `since`");
+        return Err(Problem::new(ErrorClass::Configuration, message));
+    }
+    // Before anything is read, or what is added meanwhile would not be told.
+    let growth = match output.folder() {
+        Some(folder) if query.follow && output.process.is_some() => Some(logs.follow(folder).await),
+        _ => None,
+    };
+    let range = Range { last: query.lines, since: query.since_ms, until: query.until_ms };
+    let sources = output
+        .files
+        .iter()
         .filter(|(stream, _)| query.stream.is_none_or(|wanted| wanted == *stream))
-        .filter_map(|(stream, path)| Some(Follower::new(stream, path.as_deref()?, query.lines)))
-        .collect();
-    let reader = Reader { registry, record, files, follow: query.follow, ending, last: false };
-    stream::try_unfold(reader, Reader::next)
+        .map(|(stream, path)| Ok((*stream, Lines::new(path, range)?)))
+        .collect::<std::io::Result<_>>()
+        .map_err(|error| Problem::new(ErrorClass::Unavailable, format!("cannot read the logs: {error}")))?;
+    let last = growth.is_none();
+    let reader = Reader { lines: Merge::new(sources), registry, process: output.process, growth, ending, last };
+    Ok(stream::try_unfold(reader, Reader::next))
 }
 
 struct Reader {
+    lines: Merge,
     registry: Registry,
-    record: Arc<ProcessRecord>,
-    files: VecDeque<Follower>,
-    follow: bool,
+    process: Option<ProcessId>,
+    growth: Option<Growth>,
     ending: watch::Receiver<bool>,
     /// Nothing will be added any more: one last look.
     last: bool,
 }
 
 impl Reader {
-    /// The next piece: at most a block of each turn, so that a large file is never in memory as a whole.
+    /// The next piece; none when there will be no more.
     async fn next(mut self) -> std::io::Result<Option<(Vec<u8>, Self)>> {
         loop {
-            let finish = self.last || !self.follow;
-            for _ in 0..self.files.len() {
-                let Some(mut file) = self.files.pop_front() else { break };
-                let read = tokio::task::spawn_blocking(move || {
-                    let lines = file.read(finish);
-                    (file, lines)
-                });
-                let (file, lines) = read.await.map_err(std::io::Error::other)?;
-                let lines = lines?;
-                if lines.is_empty() {
-                    self.files.push_back(file);
-                    continue;
-                }
-                // The same file first: its lines stay together.
-                self.files.push_front(file);
-                return Ok(Some((encode(&lines)?, self)));
+            let last = self.last;
+            let read = tokio::task::spawn_blocking(move || {
+                let bytes = piece(&mut self.lines, last);
+                (bytes, self)
+            });
+            let (bytes, reader) = read.await.map_err(std::io::Error::other)?;
+            self = reader;
+            let bytes = bytes?;
+            if !bytes.is_empty() {
+                return Ok(Some((bytes, self)));
             }
-            if finish {
+            if self.last {
                 return Ok(None);
             }
             self.wait().await;
         }
     }
 
-    /// Until it is time to look again; finds out whether this was the last time.
+    /// Until something was added, or nothing will be any more.
     async fn wait(&mut self) {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = self.ending.wait_for(|ending| *ending) => self.last = true,
-        }
-        let now = self.registry.get(&self.record.process_id).await;
-        self.last |= now.is_none_or(|record| record.status.is_ended());
+        let (Some(growth), Some(process)) = (&mut self.growth, &self.process) else {
+            self.last = true;
+            return;
+        };
+        self.last = tokio::select! {
+            () = growth.changed() => false,
+            _ = self.registry.wait_ended(process) => true,
+            _ = self.ending.wait_for(|ending| *ending) => true,
+        };
     }
 }
 
-fn encode(lines: &[LogLine]) -> std::io::Result<Vec<u8>> {
+/// A line as it is written for the client.
+#[derive(Serialize)]
+struct Line<'a> {
+    stream: LogStream,
+    at_ms: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    approximate: bool,
+    text: &'a str,
+}
+
+/// As many of the lines that are there as fit in a piece.
+fn piece(lines: &mut Merge, last: bool) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    for line in lines {
-        serde_json::to_writer(&mut bytes, line)?;
+    while bytes.len() < PIECE {
+        let Some(Entry { stream, text, at, approximate }) = lines.next(last)? else { break };
+        let text = String::from_utf8_lossy(text);
+        serde_json::to_writer(&mut bytes, &Line { stream, at_ms: at.ms(), approximate, text: &text })?;
         bytes.push(b'\n');
     }
     Ok(bytes)
 }
 
-/// One file and how far it has been read.
-#[derive(Debug)]
-struct Follower {
-    stream: LogStream,
-    path: PathBuf,
-    /// Lines wanted from the end; taken at the first look.
-    from_end: Option<u64>,
-    offset: u64,
-    /// The beginning of a line whose end has not come yet.
-    partial: Vec<u8>,
-}
-
-impl Follower {
-    fn new(stream: LogStream, path: &str, lines: Option<u64>) -> Self {
-        Self { stream, path: path.into(), from_end: lines, offset: 0, partial: Vec::new() }
-    }
-
-    /// The next lines, at most a block of them; with `finish` also a last line that has no end. Nothing when there is
-    /// nothing new, or no file.
-    fn read(&mut self, finish: bool) -> std::io::Result<Vec<LogLine>> {
-        let mut file = match std::fs::File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(at(&self.path, error)),
-        };
-        if let Some(lines) = self.from_end.take() {
-            self.offset = start_of_last(&mut file, lines)?;
-        }
-        // A file that became shorter was begun anew.
-        if file.metadata()?.len() < self.offset {
-            self.offset = 0;
-            self.partial.clear();
-        }
-        let mut lines = Vec::new();
-        while lines.is_empty() {
-            let mut block = vec![0; BLOCK];
-            file.seek(SeekFrom::Start(self.offset))?;
-            let count = file.read(&mut block)?;
-            self.offset += count as u64;
-            self.take_in(&block[..count], &mut lines);
-            if count == 0 {
-                if finish && !self.partial.is_empty() {
-                    let last = std::mem::take(&mut self.partial);
-                    lines.push(self.line(&last));
-                }
-                break;
-            }
-        }
-        Ok(lines)
-    }
-
-    fn take_in(&mut self, block: &[u8], lines: &mut Vec<LogLine>) {
-        for piece in block.split_inclusive(|byte| *byte == b'\n') {
-            self.partial.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.partial.len() >= LONGEST_LINE {
-                let line = std::mem::take(&mut self.partial);
-                lines.push(self.line(&line));
-            }
-        }
-    }
-
-    fn line(&self, bytes: &[u8]) -> LogLine {
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        LogLine { stream: self.stream, text: String::from_utf8_lossy(bytes).into_owned() }
-    }
-}
-
-fn at(path: &Path, error: std::io::Error) -> std::io::Error {
-    std::io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))
-}
-
-/// Where the last `lines` lines of a file begin, found by reading backwards.
-fn start_of_last(file: &mut std::fs::File, lines: u64) -> std::io::Result<u64> {
-    let length = file.metadata()?.len();
-    if lines == 0 {
-        return Ok(length);
-    }
-    let (mut end, mut seen) = (length, 0);
-    let mut block = vec![0; BLOCK];
-    while end > 0 {
-        let begin = end.saturating_sub(BLOCK as u64);
-        let part = &mut block[..(end - begin) as usize];
-        file.seek(SeekFrom::Start(begin))?;
-        file.read_exact(part)?;
-        for (place, byte) in part.iter().enumerate().rev() {
-            let position = begin + place as u64;
-            // The end of the last line begins no line after it.
-            if *byte == b'\n' && position + 1 < length {
-                seen += 1;
-                if seen == lines {
-                    return Ok(position + 1);
-                }
-            }
-        }
-        end = begin;
-    }
-    Ok(0)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-
-    fn texts(lines: Vec<LogLine>) -> Vec<String> {
-        lines.into_iter().map(|line| line.text).collect()
-    }
-
-    fn follower(text: &str, lines: Option<u64>) -> (tempfile::NamedTempFile, Follower) {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        let follower = Follower::new(LogStream::Stdout, file.path().to_str().unwrap(), lines);
-        (file, follower)
-    }
-
-    #[test]
-    fn the_last_lines_are_found_from_the_end() {
-        let (_file, mut follower) = follower("one\ntwo\nthree\n", Some(2));
-        assert_eq!(texts(follower.read(true).unwrap()), ["two", "three"]);
-    }
-
-    #[test]
-    fn a_last_line_without_an_end_counts_as_a_line() {
-        let (_file, mut log) = follower("one\ntwo", Some(1));
-        assert_eq!(texts(log.read(true).unwrap()), ["two"]);
-        let (_file, mut log) = follower("one\ntwo", Some(5));
-        let mut all = texts(log.read(true).unwrap());
-        all.extend(texts(log.read(true).unwrap()));
-        assert_eq!(all, ["one", "two"]);
-    }
-
-    #[test]
-    fn the_end_of_a_file_larger_than_a_block_is_found() {
-        let text: String = (0..20_000).map(|number| format!("line {number}\n")).collect();
-        let (_file, mut log) = follower(&text, Some(15_000));
-        let mut all = Vec::new();
-        loop {
-            let lines = texts(log.read(true).unwrap());
-            if lines.is_empty() {
-                break;
-            }
-            all.extend(lines);
-        }
-        assert_eq!((all.len(), all[0].as_str()), (15_000, "line 5000"));
-    }
-
-    #[test]
-    fn a_follower_waits_for_the_end_of_a_line() {
-        let (mut file, mut log) = follower("one\ntw", None);
-        assert_eq!(texts(log.read(false).unwrap()), ["one"]);
-        assert_eq!(texts(log.read(false).unwrap()), Vec::<String>::new());
-        file.write_all(b"o\n").unwrap();
-        assert_eq!(texts(log.read(false).unwrap()), ["two"]);
-    }
-
-    #[test]
-    fn a_file_begun_anew_is_read_from_its_beginning() {
-        let (file, mut log) = follower("one\ntwo\n", None);
-        assert_eq!(texts(log.read(false).unwrap()).len(), 2);
-        std::fs::write(file.path(), "new\n").unwrap();
-        assert_eq!(texts(log.read(false).unwrap()), ["new"]);
-    }
-
-    #[test]
-    fn no_file_yet_is_no_error() {
-        let mut log = Follower::new(LogStream::Stderr, "/nonexistent/err.log", Some(3));
-        assert_eq!(log.read(false).unwrap(), []);
-    }
-}
+mod tests;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{ErrorClass, Problem};
 use crate::spec::StopSignal;
 use crate::supervisor::RestartWait;
+use crate::units::Timestamp;
+
+pub use crate::logs::LogStream;
 
 /// A problem as the API tells it (RFC 9457, `application/problem+json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -55,28 +58,6 @@ impl From<ProblemDocument> for Problem {
     }
 }
 
-/// One of the two outputs of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogStream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-impl std::str::FromStr for LogStream {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "stdout" => Ok(Self::Stdout),
-            "stderr" => Ok(Self::Stderr),
-            _ => Err(format!("`{text}` is none of stdout, stderr")),
-        }
-    }
-}
-
 /// Which lines of a process's output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -87,6 +68,12 @@ pub struct LogQuery {
     /// Only this many lines at the end of each; all when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lines: Option<u64>,
+    /// Only lines first seen at this moment or later, milliseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<Timestamp>,
+    /// Only lines first seen at this moment or earlier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<Timestamp>,
     /// Go on with new lines until the process has come to its end.
     pub follow: bool,
 }
@@ -96,6 +83,11 @@ pub struct LogQuery {
 pub struct LogLine {
     /// Where it was written.
     pub stream: LogStream,
+    /// When it was first seen, within 50 ms of when it was written.
+    pub at_ms: Timestamp,
+    /// Whether that moment is only the nearest one known: it was written while no supervisor ran.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub approximate: bool,
     /// The line without its end; what is not UTF-8 is replaced.
     pub text: String,
 }
@@ -168,6 +160,15 @@ pub struct InspectQuery {
     pub plugin: String,
 }
 
+/// What takes over from the supervisor.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpgradeRequest {
+    /// Absolute path of the program; the one at the path of the present one when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
+}
+
 /// Who answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct About {
@@ -177,6 +178,9 @@ pub struct About {
     pub api: String,
     /// Its pid.
     pub pid: u32,
+    /// Since when: an upgrade keeps the pid and begins anew here.
+    #[serde(default)]
+    pub since_ms: Timestamp,
     /// Its state directory.
     pub state_dir: PathBuf,
     /// Its configuration, when it has a file.

@@ -47,7 +47,8 @@ impl Daemon {
         plan: &Reloaded,
     ) -> Result<(), Problem> {
         let limits = Limits::default().overridden_by(&config.limits);
-        self.supervisor.reconfigure(config.supervisor.clone(), config.sandbox.clone(), limits).await;
+        self.supervisor.reconfigure(config.supervisor.clone(), config.sandbox.clone(), limits, config.logs).await;
+        self.logs.reconfigure(config.logs).await;
         self.monitor.reconfigure(config.monitor.clone()).await;
         self.agents.reconfigure(config.agent.clone()).await;
         let mut failures = Vec::new();

@@ -97,6 +97,13 @@ pub enum Moment {
         /// This one.
         live: Live,
     },
+    /// A run that an earlier supervisor began is in this one's care.
+    Adopted {
+        /// This one.
+        live: Live,
+        /// Whether it has not ended yet; if it has, its end is told next.
+        lives: bool,
+    },
     /// A run could not be made.
     StartFailed {
         /// Which.

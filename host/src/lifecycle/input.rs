@@ -1,6 +1,7 @@
 //! What can happen to a process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::decision::{LimitKind, RestartDecision};
 use crate::sample::{RunExit, RunIdentity};
@@ -21,6 +22,8 @@ pub enum Input {
         run: u32,
         /// How.
         exit: RunExit,
+        /// How long ago: it may have ended while no supervisor lived to see it.
+        ago: Duration,
     },
     /// Stop it for good.
     Stop {

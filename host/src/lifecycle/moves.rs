@@ -34,8 +34,9 @@ impl Turn {
             State::Starting { restarted, wanted } => self.when_starting(*restarted, wanted, input),
             State::Running(live) => self.when_running(live, input),
             State::Stopping { live, stage, then } => self.when_stopping(live, *stage, then, input),
-            State::Clearing { live, exit, then, patience } => {
-                self.when_clearing(super::stopping::Clearing { live, exit, then, patience: *patience }, input)
+            State::Clearing { live, exit, ended, then, patience } => {
+                let at = super::stopping::Clearing { live, exit, ended: *ended, then, patience: *patience };
+                self.when_clearing(at, input)
             }
             State::Stuck { live, reason } => self.when_stuck(live, reason, input),
             State::Deciding { ending } => self.when_deciding(ending, input),
@@ -68,6 +69,12 @@ impl Turn {
         let generation = self.wait_anew();
         self.tally.armed = true;
         self.act(Effect::Arm { generation, after });
+    }
+
+    /// The moment so long ago.
+    pub(super) fn before(&self, ago: Duration) -> Instant {
+        // A clock that does not reach so far back has no earlier moment to give.
+        self.now.checked_sub(ago).unwrap_or(self.now)
     }
 
     pub(super) fn sweep(&mut self, live: &Live, sweep: Sweep) {
@@ -120,13 +127,16 @@ impl Turn {
                 let never_ran = matches!(ending, Ending::NotStarted(_));
                 self.rest(if never_ran { State::Failed { reason } } else { State::Crashed { reason } })
             }
-            (RestartMode::OnFailure, true) | (RestartMode::Always, _) => {
-                let generation = self.wait_anew();
-                let Tally { attempts, restarts, .. } = self.tally;
-                self.act(Effect::AskRestart { generation, ending: ending.clone(), lasted, attempts, restarts });
-                State::Deciding { ending }
-            }
+            (RestartMode::OnFailure, true) | (RestartMode::Always, _) => self.ask(ending, lasted),
         }
+    }
+
+    /// Ask the restart policy whether and when it comes back.
+    pub(super) fn ask(&mut self, ending: Ending, lasted: Duration) -> State {
+        let generation = self.wait_anew();
+        let Tally { attempts, restarts, .. } = self.tally;
+        self.act(Effect::AskRestart { generation, ending: ending.clone(), lasted, attempts, restarts });
+        State::Deciding { ending }
     }
 
     fn when_ended(&mut self, state: &State, input: Input) -> Moved {
@@ -198,7 +208,7 @@ impl Turn {
     fn when_running(&mut self, live: &Live, input: Input) -> Moved {
         let live = live.clone();
         Ok(match input {
-            Input::Exited { exit, .. } => self.begin_clearing(live, exit, Then::Judge),
+            Input::Exited { exit, ago, .. } => self.begin_clearing(live, (exit, self.before(ago)), Then::Judge),
             Input::Stop { reason } => self.begin_stop(live, Then::Down { reason: reason.clone() }, reason),
             Input::Kill { reason } => self.begin_kill(live, Then::Down { reason: reason.clone() }, &reason),
             Input::Restart => self.begin_stop(live, Then::Restart, "restart asked for".to_owned()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use crate::care::Then;
 use crate::decision::Ending;
 use crate::record::Status;
 use crate::sample::{RunExit, RunIdentity};
@@ -53,6 +54,8 @@ pub enum State {
         live: Live,
         /// How its main process ended.
         exit: RunExit,
+        /// When it did.
+        ended: Instant,
         /// What comes after it.
         then: Then,
         /// What is done to the leftovers, and until when.
@@ -122,29 +125,6 @@ pub enum Stage {
     LastLook,
 }
 
-/// What comes after the end of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Then {
-    /// It ended by itself: how it ended decides.
-    Judge,
-    /// The host ended it: this is how, and it decides.
-    JudgeAs(Ending),
-    /// It stays down because it was asked to be.
-    Down {
-        /// Why.
-        reason: String,
-    },
-    /// It stays down because it may not go on; this is a failure.
-    Fail {
-        /// How the run counts.
-        ending: Ending,
-        /// Why.
-        reason: String,
-    },
-    /// It starts again at once: a person wants it so.
-    Restart,
-}
-
 /// How leftovers of a tree are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -192,12 +172,7 @@ impl State {
         match self {
             Self::Queued | Self::Starting { .. } | Self::Clearing { .. } => String::new(),
             Self::Running(live) => if live.paused { "paused" } else { "" }.to_owned(),
-            Self::Stopping { then, .. } => match then {
-                Then::Judge => String::new(),
-                Then::JudgeAs(ending) => ending.to_string(),
-                Then::Down { reason } | Then::Fail { reason, .. } => reason.clone(),
-                Then::Restart => "restart asked for".to_owned(),
-            },
+            Self::Stopping { then, .. } => then.reason(),
             Self::Deciding { ending } => ending.to_string(),
             Self::Backoff { attempt, .. } => format!("restart attempt {attempt} is due"),
             Self::Stuck { reason, .. }
@@ -218,6 +193,16 @@ impl State {
             Self::Running(live) | Self::Stopping { live, .. } | Self::Stuck { live, .. } => Some(live),
             _ => None,
         }
+    }
+
+    /// What comes after the end of its run, when somebody wants that end.
+    pub fn then(&self) -> Option<Then> {
+        match self {
+            Self::Stopping { then, .. } | Self::Clearing { then, .. } => Some(then.clone()),
+            Self::Starting { wanted: Wanted::Stop { reason, .. }, .. } => Some(Then::Down { reason: reason.clone() }),
+            _ => None,
+        }
+        .filter(|then| *then != Then::Judge)
     }
 
     /// The run whose tree has not been seen empty yet.

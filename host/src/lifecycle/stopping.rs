@@ -1,6 +1,6 @@
 //! The moves of a run that is to end: stop signal, grace, kill, and the clearing of what its tree left behind.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::moves::{Moved, Turn, illegal};
 use super::{Effect, Input, Live, Moment, Patience, Stage, State, Sweep, Then, later};
@@ -17,13 +17,14 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 pub(super) struct Clearing<'a> {
     pub(super) live: &'a Live,
     pub(super) exit: &'a RunExit,
+    pub(super) ended: Instant,
     pub(super) then: &'a Then,
     pub(super) patience: Patience,
 }
 
 impl Clearing<'_> {
     fn with(&self, then: Then, patience: Patience) -> State {
-        State::Clearing { live: self.live.clone(), exit: *self.exit, then, patience }
+        State::Clearing { live: self.live.clone(), exit: *self.exit, ended: self.ended, then, patience }
     }
 }
 
@@ -59,10 +60,13 @@ impl Turn {
     pub(super) fn when_stopping(&mut self, live: &Live, stage: Stage, then: &Then, input: Input) -> Moved {
         let live = live.clone();
         Ok(match input {
-            Input::Exited { exit, .. } => match stage {
-                Stage::Grace { until } => self.begin_grace_clearing(live, exit, then.clone(), until),
-                Stage::Killing | Stage::LastLook => self.begin_clearing(live, exit, then.clone()),
-            },
+            Input::Exited { exit, ago, .. } => {
+                let end = (exit, self.before(ago));
+                match stage {
+                    Stage::Grace { until } => self.begin_grace_clearing(live, end, then.clone(), until),
+                    Stage::Killing | Stage::LastLook => self.begin_clearing(live, end, then.clone()),
+                }
+            }
             Input::Timer { .. } => match stage {
                 Stage::Grace { .. } => {
                     self.tell(Moment::Killed { pid: live.run.pid, grace: self.rules.grace });
@@ -104,16 +108,18 @@ impl Turn {
         State::Stuck { live, reason }
     }
 
-    fn begin_grace_clearing(&mut self, live: Live, exit: RunExit, then: Then, until: std::time::Instant) -> State {
+    fn begin_grace_clearing(&mut self, live: Live, end: (RunExit, Instant), then: Then, until: Instant) -> State {
         self.sweep(&live, Sweep::Look);
-        State::Clearing { live, exit, then, patience: Patience { kill: false, until, pause: FIRST_PAUSE } }
+        let (exit, ended) = end;
+        State::Clearing { live, exit, ended, then, patience: Patience { kill: false, until, pause: FIRST_PAUSE } }
     }
 
     /// The main process is gone: end what it left behind.
-    pub(super) fn begin_clearing(&mut self, live: Live, exit: RunExit, then: Then) -> State {
+    pub(super) fn begin_clearing(&mut self, live: Live, end: (RunExit, Instant), then: Then) -> State {
         self.sweep(&live, Sweep::Kill);
         let until = later(self.now, self.rules.kill_wait);
-        State::Clearing { live, exit, then, patience: Patience { kill: true, until, pause: FIRST_PAUSE } }
+        let (exit, ended) = end;
+        State::Clearing { live, exit, ended, then, patience: Patience { kill: true, until, pause: FIRST_PAUSE } }
     }
 
     pub(super) fn when_clearing(&mut self, at: Clearing<'_>, input: Input) -> Moved {
@@ -126,10 +132,7 @@ impl Turn {
             }
             Input::Stop { reason } => at.with(down(at.then, reason), at.patience),
             Input::Kill { reason } if at.patience.kill => at.with(down(at.then, reason), at.patience),
-            Input::Kill { reason } => {
-                let (live, exit) = (at.live.clone(), *at.exit);
-                self.begin_clearing(live, exit, down(at.then, reason))
-            }
+            Input::Kill { reason } => self.begin_clearing(at.live.clone(), (*at.exit, at.ended), down(at.then, reason)),
             Input::Restart => at.with(Then::Restart, at.patience),
             other => return Err(illegal(&other, &at.with(at.then.clone(), at.patience))),
         })
@@ -144,7 +147,7 @@ impl Turn {
         }
         if !kill {
             self.tell(Moment::Killed { pid: survivors[0], grace: self.rules.grace });
-            return self.begin_clearing(at.live.clone(), *at.exit, at.then.clone());
+            return self.begin_clearing(at.live.clone(), (*at.exit, at.ended), at.then.clone());
         }
         self.tell_end(at);
         let reason = survived(&survivors);
@@ -168,7 +171,7 @@ impl Turn {
 
     fn tell_end(&mut self, at: &Clearing<'_>) -> (Ending, Duration) {
         let (ending, failed) = Self::ending(at);
-        let lasted = self.now.saturating_duration_since(at.live.began);
+        let lasted = at.ended.saturating_duration_since(at.live.began);
         let (live, exit) = (at.live.clone(), *at.exit);
         self.tell(Moment::Ended { live, exit, ending: ending.clone(), lasted, failed });
         (ending, lasted)
@@ -187,9 +190,9 @@ impl Turn {
     pub(super) fn when_stuck(&mut self, live: &Live, reason: &str, input: Input) -> Moved {
         let live = live.clone();
         Ok(match input {
-            Input::Exited { exit, .. } => {
+            Input::Exited { exit, ago, .. } => {
                 let then = Then::Down { reason: "ended long after it was killed".to_owned() };
-                self.begin_clearing(live, exit, then)
+                self.begin_clearing(live, (exit, self.before(ago)), then)
             }
             Input::Stop { reason } | Input::Kill { reason } => {
                 self.begin_kill(live, Then::Down { reason: reason.clone() }, &reason)

@@ -1,5 +1,6 @@
 //! The machine against its whole matrix, its rules one by one, and random histories.
 
+mod adopted;
 mod histories;
 mod matrix;
 mod rules;
@@ -62,7 +63,7 @@ impl Driven {
 
     pub(super) fn exited(&mut self, status: ExitStatus) -> &mut Self {
         let run = self.life.run_number();
-        self.give(Input::Exited { run, exit: exit(status) })
+        self.give(Input::Exited { run, exit: exit(status), ago: Duration::ZERO })
     }
 
     pub(super) fn timer(&mut self) -> &mut Self {

@@ -3,14 +3,15 @@
 //! Owns the sampler and the system probe. Only the monitor's task enters.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use crate::platform::{Reading, Sampler, SystemProbe};
 use crate::sample::{RunIdentity, SystemLoad};
 
 /// Something the sampler must learn before it next reads.
 pub(super) enum Watch {
-    /// Read this run from now on.
-    Track(u64, RunIdentity),
+    /// Read this run from now on, with whoever is in its cgroup.
+    Track(u64, RunIdentity, Option<PathBuf>),
     /// Forget this one.
     Untrack(u64),
 }
@@ -35,7 +36,7 @@ impl Instruments {
     pub(super) fn learn(&mut self, watches: impl IntoIterator<Item = Watch>) {
         for watch in watches {
             match watch {
-                Watch::Track(key, run) => self.sampler.track(key, run),
+                Watch::Track(key, run, group) => self.sampler.track_group(key, run, group.as_deref()),
                 Watch::Untrack(key) => {
                     self.sampler.untrack(key);
                     self.children.remove(&key);

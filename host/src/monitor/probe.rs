@@ -1,7 +1,7 @@
 //! Health checks: commands that tell whether a process does its work.
 //!
 //! Owns the schedule and the checks that run. Only the monitor's task enters, which waits for the next answer among its
-//! other inputs. A check runs in the directory and environment of its process, its output goes nowhere, and what is
+//! other inputs. A check runs in the directory, environment and sandbox of its process, its output goes nowhere, and what is
 //! left of it at its timeout is killed. At most [`MOST_AT_ONCE`] run at once; what is due meanwhile waits its turn.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::link::RunBegan;
 use crate::platform::{self, LaunchPlan, Launched, Launcher, Tree};
-use crate::spec::{HealthCheck, ProcessId, StopSignal};
+use crate::spec::{Confinement, HealthCheck, ProcessId, StopSignal};
 
 /// How many checks may run at once.
 const MOST_AT_ONCE: usize = 8;
@@ -43,6 +43,7 @@ struct Plan {
     tree_id: ProcessId,
     directory: PathBuf,
     env: Arc<BTreeMap<String, String>>,
+    confinement: Arc<Confinement>,
 }
 
 struct Check {
@@ -79,6 +80,7 @@ impl Prober {
             tree_id: ProcessId::new(format!("{}.check", began.identity.process_id)),
             directory: began.directory.clone(),
             env: Arc::clone(&began.env),
+            confinement: Arc::clone(&began.confinement),
         };
         let at = Instant::now() + plan.interval;
         self.due.insert((at, key));
@@ -182,7 +184,8 @@ fn launch(launcher: &mut dyn Launcher, plan: &Plan) -> Result<Launched, String> 
     let env = plan.env.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     // With the process's own mark: what a check leaves behind goes with the process.
     let (id, argv) = (plan.process_id.clone(), plan.check.command.clone());
-    let plan = LaunchPlan { env, ..LaunchPlan::new(id, program, argv, plan.directory.clone()) };
+    let confinement = (*plan.confinement).clone();
+    let plan = LaunchPlan { env, confinement, ..LaunchPlan::new(id, program, argv, plan.directory.clone()) };
     launcher.launch(plan).wait().map_err(|error| error.to_string())
 }
 

@@ -3,50 +3,71 @@
 //! Pure. Only the monitor enters. The channel to the supervisor may be full; what did not fit stays due and is asked
 //! again at the next tick. Each thing but idleness is asked once in a run.
 
+use crate::decision::LimitKind;
+
 /// Something to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Request {
     /// Restart it for its health.
     Unhealthy,
-    /// Restart it for its memory.
-    Memory,
-    /// Make it less favoured for its CPU.
-    Throttle,
+    /// End it for this limit.
+    End(LimitKind),
+    /// Make it less favoured for this limit.
+    Throttle(LimitKind),
     /// It is idle now, or no longer.
     Idle(bool),
 }
 
+/// Something that is asked once, and what about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Ask {
+enum Ask<T> {
     #[default]
     No,
-    Due,
+    Due(T),
     Made,
+}
+
+impl<T: Copy> Ask<T> {
+    fn want(&mut self, about: T) {
+        if matches!(self, Self::No) {
+            *self = Self::Due(about);
+        }
+    }
+
+    const fn due(self) -> Option<T> {
+        match self {
+            Self::Due(about) => Some(about),
+            Self::No | Self::Made => None,
+        }
+    }
 }
 
 /// The requests of one run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Requests {
-    unhealthy: Ask,
-    memory: Ask,
-    throttle: Ask,
+    unhealthy: Ask<()>,
+    end: Ask<LimitKind>,
+    throttle: Ask<LimitKind>,
     idle_told: bool,
 }
 
 impl Requests {
     /// Ask for this as soon as there is room, unless it was asked before.
     pub(super) fn want(&mut self, request: Request) {
-        if let Some(ask) = self.ask(request).filter(|ask| **ask == Ask::No) {
-            *ask = Ask::Due;
+        match request {
+            Request::Unhealthy => self.unhealthy.want(()),
+            Request::End(limit) => self.end.want(limit),
+            Request::Throttle(limit) => self.throttle.want(limit),
+            Request::Idle(_) => {}
         }
     }
 
     /// What is due, given whether the run is idle now.
     pub(super) fn due(self, idle: bool) -> impl Iterator<Item = Request> {
         [
-            (self.memory == Ask::Due).then_some(Request::Memory),
-            (self.unhealthy == Ask::Due).then_some(Request::Unhealthy),
-            (self.throttle == Ask::Due).then_some(Request::Throttle),
+            self.end.due().map(Request::End),
+            self.unhealthy.due().map(|()| Request::Unhealthy),
+            self.throttle.due().map(Request::Throttle),
             (self.idle_told != idle).then_some(Request::Idle(idle)),
         ]
         .into_iter()
@@ -55,18 +76,11 @@ impl Requests {
 
     /// The supervisor has taken it.
     pub(super) fn made(&mut self, request: Request) {
-        match self.ask(request) {
-            Some(ask) => *ask = Ask::Made,
-            None => self.idle_told = request == Request::Idle(true),
-        }
-    }
-
-    fn ask(&mut self, request: Request) -> Option<&mut Ask> {
         match request {
-            Request::Unhealthy => Some(&mut self.unhealthy),
-            Request::Memory => Some(&mut self.memory),
-            Request::Throttle => Some(&mut self.throttle),
-            Request::Idle(_) => None,
+            Request::Unhealthy => self.unhealthy = Ask::Made,
+            Request::End(_) => self.end = Ask::Made,
+            Request::Throttle(_) => self.throttle = Ask::Made,
+            Request::Idle(idle) => self.idle_told = idle,
         }
     }
 }

@@ -135,12 +135,12 @@ impl Task {
                 if let Some(older) = self.list.run_of(&id).map(|(_, watched)| watched.began.run_number) {
                     self.forget(&id, older, (false, false));
                 }
-                let run = began.run.clone();
+                let (run, group) = (began.run.clone(), began.group.clone());
                 let key = self.list.began(began, now());
                 if let Some((_, watched)) = self.list.run_of(&id) {
                     self.prober.watch(key, &watched.began, self.list.config.health_check_interval.get());
                 }
-                self.watches.push(Watch::Track(key, run));
+                self.watches.push(Watch::Track(key, run, group));
             }
             RunNews::Ended { process_id, run_number, failed, restarted } => {
                 self.forget(&process_id, run_number, (failed, restarted));
@@ -312,7 +312,10 @@ impl Task {
     fn start_over(&mut self) {
         tracing::error!("measuring failed; starting over with new instruments");
         self.instruments = Some(Box::default());
-        self.watches = self.list.runs().map(|(key, watched)| Watch::Track(key, watched.began.run.clone())).collect();
+        let again = |(key, watched): (u64, &super::watched::Watched)| {
+            Watch::Track(key, watched.began.run.clone(), watched.began.group.clone())
+        };
+        self.watches = self.list.runs().map(again).collect();
     }
 
     fn tell(&self, out: &mut Outcome) {

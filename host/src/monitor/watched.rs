@@ -10,7 +10,7 @@ use super::forecast::ForecastWatch;
 use super::limits::{LimitWatch, Violation};
 use super::requests::{Request, Requests};
 use super::scores::{self, CheckFacts, Mark, StuckWatch};
-use crate::decision::{AlertReading, HealthReading, LimitKind};
+use crate::decision::{AlertReading, HealthReading};
 use crate::event::Who;
 use crate::health::{HealthStatus, Verdict};
 use crate::link::{Action, Enforcement, RunBegan};
@@ -217,10 +217,12 @@ impl Watched {
     pub(super) fn check_limits(&mut self, now: Instant, mut tell: impl FnMut(Violation, u32)) {
         let Some((sample, _)) = self.sampled else { return };
         let (chronicle, requests) = (&mut self.chronicle, &mut self.requests);
-        self.limits.see(&sample, &self.began.limits, now, |violation| {
+        let limits = (&self.began.limits, self.began.kernel);
+        let comes_back = self.began.restart != RestartMode::No;
+        self.limits.see(&sample, limits, comes_back, now, |violation| {
             match violation.action {
-                Some(Action::Restart) => requests.want(Request::Memory),
-                Some(Action::Throttle) => requests.want(Request::Throttle),
+                Some(Action::Restart | Action::Stop) => requests.want(Request::End(violation.limit)),
+                Some(Action::Throttle) => requests.want(Request::Throttle(violation.limit)),
                 None => {}
             }
             tell(violation, chronicle.violated(violation.limit, now));
@@ -287,12 +289,12 @@ impl Watched {
                 let score = self.verdict.map_or(0, |verdict| verdict.score);
                 Enforcement::Unhealthy { process_id, run_number, score }
             }
-            Request::Memory => {
-                let limit = LimitKind::Memory;
-                Enforcement::LimitBroken { process_id, run_number, limit, action: Action::Restart }
+            Request::End(limit) => {
+                let wanted = self.began.restart != RestartMode::No;
+                let action = if wanted { Action::Restart } else { Action::Stop };
+                Enforcement::LimitBroken { process_id, run_number, limit, action }
             }
-            Request::Throttle => {
-                let limit = LimitKind::Cpu;
+            Request::Throttle(limit) => {
                 Enforcement::LimitBroken { process_id, run_number, limit, action: Action::Throttle }
             }
             Request::Idle(idle) => Enforcement::Idle { process_id, run_number, idle },

@@ -8,6 +8,7 @@ use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
 use super::bindings::admission as wit;
+use super::bindings::types::Refusal;
 use super::convert;
 use super::fault::Fault;
 use super::guest::GuestState;
@@ -37,7 +38,8 @@ impl Kind for Admissions {
     type Indices = wit::GuestIndices;
     type Guest = wit::Guest;
     /// What the policy wants looked up before each question.
-    type Extra = Vec<String>;
+    type Extra = Arc<[String]>;
+    type Own = ();
     type Job = AdmissionJob;
 
     fn indices(pre: &InstancePre<GuestState>) -> wasmtime::Result<Self::Indices> {
@@ -57,14 +59,16 @@ impl Kind for Admissions {
         if lookups.len() > MAX_LOOKUPS {
             return Err(wasmtime::format_err!("it wants {} look-ups and may have {MAX_LOOKUPS}", lookups.len()));
         }
-        live.extra = lookups;
+        live.extra = lookups.into();
         Ok(())
     }
 
     fn self_test(judge: &mut Judge<Self>) -> Result<(), Fault> {
-        let (mut request, path) = (to_wit(&canned()), canned().search_path);
-        request.lookups = Lookups::default().answer(Vec::new(), &judge.wake()?.extra, &path);
-        judge.ask_at_load(|live| live.guest.call_decide(&mut live.store, &request), check).map(drop)
+        let (canned, mut lookups) = (canned(), Lookups::default());
+        let parts = Parts::of(&canned);
+        let resolved = lookups.answer(&judge.wake()?.extra, &canned.search_path);
+        let request = to_wit(&canned, &parts);
+        judge.ask_at_load(|live| call(live, &request, resolved), check).map(drop)
     }
 
     fn handle(lane: &mut Lane<Self>, job: AdmissionJob) {
@@ -75,11 +79,12 @@ impl Kind for Admissions {
         // The one who asked may have gone; nothing will be started then.
         let _ = job.reply.send(decided);
         let Some(answer) = answer else { return };
-        let (mut request, mut lookups) = (to_wit(&job.request), Lookups::default());
+        let (parts, mut lookups) = (Parts::of(&job.request), Lookups::default());
+        let request = to_wit(&job.request, &parts);
         lane.shadow(
             |judge| judge.bound.binding.matches.accepts(&job.request.identity),
             |judge| {
-                let other = ask(judge, &mut request, &mut lookups, &job.request.search_path).ok()?;
+                let other = ask(judge, &request, &mut lookups, &job.request.search_path).ok()?;
                 let command = &job.request.command;
                 (other != answer).then(|| format!("{command}: {} instead of {}", in_words(&other), in_words(&answer)))
             },
@@ -91,18 +96,16 @@ impl Lane<Admissions> {
     /// Ask every enforcing binding that matches: all must allow, the first that denies wins, and when none matches
     /// nothing is allowed. The caller holds the `running` guard.
     pub(super) fn admit(&mut self, question: &AdmissionRequest) -> Decided<Admission> {
-        let (mut request, mut lookups) = (to_wit(question), Lookups::default());
+        let (parts, mut lookups) = (Parts::of(question), Lookups::default());
+        let request = to_wit(question, &parts);
         let mut last: Option<Arc<Provenance>> = None;
         for index in 0..self.judges.len() {
             let binding = &self.judges[index].bound.binding;
             if binding.mode != Mode::Enforce || !binding.matches.accepts(&question.identity) {
                 continue;
             }
-            let (answer, provenance) = self.decide(
-                Some(index),
-                |judge, _| ask(judge, &mut request, &mut lookups, &question.search_path),
-                rule,
-            );
+            let (answer, provenance) =
+                self.decide(Some(index), |judge, _| ask(judge, &request, &mut lookups, &question.search_path), rule);
             if answer != Admission::Allow {
                 return Decided { answer, provenance };
             }
@@ -134,18 +137,30 @@ pub(super) fn constant(why: &str) -> Admission {
 
 fn ask(
     judge: &mut Judge<Admissions>,
-    request: &mut wit::Request,
+    request: &wit::Request<'_>,
     lookups: &mut Lookups,
     search_path: &str,
 ) -> Result<Admission, Fault> {
     // Without an instance there are no look-ups to answer; `ask` below then makes it and counts the fault if it cannot.
-    let before = std::mem::take(&mut request.lookups);
+    let mut resolved: &[Option<String>] = &[];
     if judge.breaker.closed_for(Instant::now).is_none()
         && let Ok(live) = judge.wake()
     {
-        request.lookups = lookups.answer(before, &live.extra, search_path);
+        resolved = lookups.answer(&live.extra, search_path);
     }
-    judge.ask(|live| live.guest.call_decide(&mut live.store, request), check)
+    judge.ask(|live| call(live, request, resolved), check)
+}
+
+/// Ask with the answers to the policy's own look-ups; those of `request` are not used.
+pub(super) fn call(
+    live: &mut Live<Admissions>,
+    request: &wit::Request<'_>,
+    resolved: &[Option<String>],
+) -> wasmtime::Result<Result<wit::Decision, Refusal>> {
+    let answers = live.extra.iter().zip(resolved);
+    let lookups: Vec<_> =
+        answers.map(|(query, resolved)| wit::Lookup { query, resolved: resolved.as_deref() }).collect();
+    live.guest.call_decide(&mut live.store, wit::Request { lookups: &lookups, ..request.clone() })
 }
 
 pub(super) fn check(decision: wit::Decision) -> Result<Admission, Fault> {
@@ -160,20 +175,38 @@ pub(super) fn check(decision: wit::Decision) -> Result<Admission, Fault> {
     Ok(Admission::Deny { rule: denial.rule, reason: convert::text("reason", denial.reason, 1024)? })
 }
 
-pub(super) fn to_wit(question: &AdmissionRequest) -> wit::Request {
+/// The lists of a question, which its record borrows.
+pub(super) struct Parts<'a> {
+    tags: Vec<&'a str>,
+    args: Vec<&'a str>,
+    environment_keys: Vec<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(question: &'a AdmissionRequest) -> Self {
+        Self {
+            tags: convert::texts(&question.identity.tags),
+            args: convert::texts(&question.args),
+            environment_keys: convert::texts(&question.environment_keys),
+        }
+    }
+}
+
+/// The question as the policy gets it, without look-ups; `parts` are those of `question`.
+pub(super) fn to_wit<'a>(question: &'a AdmissionRequest, parts: &'a Parts<'_>) -> wit::Request<'a> {
     wit::Request {
-        identity: convert::identity(&question.identity),
-        command: question.command.clone(),
-        found: question.found.clone(),
-        resolved: question.resolved.clone(),
-        args: question.args.clone(),
-        directory: question.directory.clone(),
-        environment_keys: question.environment_keys.clone(),
+        identity: convert::identity(&question.identity, &parts.tags),
+        command: &question.command,
+        found: question.found.as_deref(),
+        resolved: question.resolved.as_deref(),
+        args: &parts.args,
+        directory: &question.directory,
+        environment_keys: &parts.environment_keys,
         memory_limit_bytes: question.limits.memory.map(|bytes| bytes.get()),
         cpu_limit_percent: question.limits.cpu.map(|percent| percent.get()),
         execution_limit_ms: question.limits.execution_time.map(|time| time.as_millis() as u64),
         now_ms: question.now.ms(),
-        lookups: Vec::new(),
+        lookups: &[],
     }
 }
 

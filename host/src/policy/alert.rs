@@ -33,6 +33,7 @@ impl Kind for Alerts {
     type Indices = wit::GuestIndices;
     type Guest = wit::Guest;
     type Extra = ();
+    type Own = ();
     type Job = AlertJob;
 
     fn indices(pre: &InstancePre<GuestState>) -> wasmtime::Result<Self::Indices> {
@@ -102,14 +103,15 @@ impl Lane<Alerts> {
     /// Put one finding into words. The caller holds the `running` guard.
     pub(super) fn explain_alert(&mut self, subject: &AlertSubject, finding: &Finding) -> Decided<String> {
         let index = self.place(&subject.identity);
-        let who = convert::identity(&subject.identity);
+        let tags = convert::texts(&subject.identity.tags);
+        let who = convert::identity(&subject.identity, &tags);
         let found = finding_to_wit(finding);
         let (answer, provenance) = self.decide(
             index,
             |judge, asked| {
                 let reading = to_wit(&subject.reading, judge.fresh || asked == Asked::StandIn);
                 judge.ask(
-                    |live| live.guest.call_explain(&mut live.store, &who, reading, found),
+                    |live| live.guest.call_explain(&mut live.store, who.clone(), reading, found),
                     |words| convert::text("explanation", words, 200),
                 )
             },

@@ -10,9 +10,9 @@ use super::engine::PolicyEngine;
 use super::health::Health;
 use super::host::loader;
 use super::lane::Lane;
-use super::plugin::Loader;
+use super::plugin::{LOAD_TICKS, Loader};
 use super::prepare::{Prepared, prepare, stand_in};
-use super::restart::{Restart, failure, seed};
+use super::restart::{Parts, Restart, call, failure};
 use super::set::PolicySet;
 use super::{AlertAnswer, AlertSubject, HealthSubject, PolicyError, PolicyTick};
 use crate::alert::Finding;
@@ -69,6 +69,27 @@ impl Direct {
         self.alert.install(alert, 2);
     }
 
+    /// The same without any bookkeeping: what the engine itself takes.
+    pub fn bare_empty_call(&mut self) -> bool {
+        let _running = self.engine.running();
+        let tick = wit::Tick { now_ms: 0, interval_ms: 1000 };
+        self.alert.judges[0].wake().is_ok_and(|live| {
+            live.store.set_epoch_deadline(LOAD_TICKS);
+            live.guest.call_evaluate(&mut live.store, tick, &[]).is_ok()
+        })
+    }
+
+    /// The same without any bookkeeping.
+    pub fn bare_decide_restart(&mut self, question: &RestartQuestion) -> bool {
+        let _running = self.engine.running();
+        let parts = Parts::of(question);
+        let failure = failure(question, &parts, Timestamp::now(), self.restart.own.next());
+        self.restart.judges[0].wake().is_ok_and(|live| {
+            live.store.set_epoch_deadline(LOAD_TICKS);
+            call(live, &failure).is_ok()
+        })
+    }
+
     /// The smallest call there is: an alert batch of nobody, host bookkeeping included.
     pub fn empty_call(&mut self) -> bool {
         let _running = self.engine.running();
@@ -83,7 +104,9 @@ impl Direct {
 
     pub fn decide_restart(&mut self, question: &RestartQuestion) -> Decided<RestartDecision> {
         let _running = self.engine.running();
-        self.restart.decide_restart(question, &failure(question, Timestamp::now(), seed()))
+        let parts = Parts::of(question);
+        let failure = failure(question, &parts, Timestamp::now(), self.restart.own.next());
+        self.restart.decide_restart(question, &failure)
     }
 
     pub fn assess(

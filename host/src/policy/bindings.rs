@@ -19,6 +19,8 @@ wasmtime::component::bindgen!({
     ",
     path: "../wit/0.1",
     world: "wasmvisor:host/all@0.1.0",
+    // Questions are made from references: what a policy is asked is copied once, into its memory.
+    ownership: Borrowing { duplicate_if_necessary: true },
 });
 
 pub(super) use self::exports::wasmvisor::policy::{admission, alert, health, policy, restart};

@@ -19,19 +19,25 @@ pub(super) fn kind(kind: types::Kind) -> PolicyKind {
     }
 }
 
-pub(super) fn identity(identity: &Identity) -> types::Identity {
+/// A list of texts as the border takes it.
+pub(super) fn texts(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+/// Who is asked about; `tags` are the `texts` of its tags.
+pub(super) fn identity<'a>(identity: &'a Identity, tags: &'a [&'a str]) -> types::Identity<'a> {
     types::Identity {
-        process_id: identity.process_id.as_str().to_owned(),
-        name: identity.name.clone(),
-        task_id: identity.task_id.clone(),
-        agent_type: identity.agent_type.clone(),
+        process_id: identity.process_id.as_str(),
+        name: &identity.name,
+        task_id: &identity.task_id,
+        agent_type: &identity.agent_type,
         priority: match identity.priority {
             Priority::Low => types::Priority::Low,
             Priority::Normal => types::Priority::Normal,
             Priority::High => types::Priority::High,
             Priority::Critical => types::Priority::Critical,
         },
-        tags: identity.tags.clone(),
+        tags,
     }
 }
 

@@ -12,8 +12,9 @@ use wasmtime::{Config, Engine, EngineWeak};
 use super::guest::GuestState;
 use super::{PolicyError, bindings};
 
-/// One tick of the epoch clock. A deadline is kept to within one tick.
-pub(super) const TICK: Duration = Duration::from_millis(1);
+/// One tick of the epoch clock. A deadline is kept to within one tick; half of the shortest deadline, so that even a guest
+/// with that one is stopped before it has taken twice as long.
+pub(super) const TICK: Duration = Duration::from_micros(500);
 
 /// Stack of a guest, bytes. Below the 2 MiB that Rust gives a thread, so that deep recursion of a guest is a trap of
 /// the guest and never the end of the thread.

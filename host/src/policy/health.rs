@@ -46,6 +46,7 @@ impl Kind for Health {
     type Indices = wit::GuestIndices;
     type Guest = wit::Guest;
     type Extra = ();
+    type Own = ();
     type Job = HealthJob;
 
     fn indices(pre: &InstancePre<GuestState>) -> wasmtime::Result<Self::Indices> {
@@ -67,9 +68,10 @@ impl Kind for Health {
         let run =
             |live: &mut super::judge::Live<Self>| live.guest.call_assess(&mut live.store, tick, &[reading], &history);
         judge.ask_at_load(run, |verdicts| check(verdicts, 1))?;
-        let who = convert::identity(&nobody());
+        let nobody = nobody();
+        let who = convert::identity(&nobody, &[]);
         judge
-            .ask_at_load(|live| live.guest.call_explain(&mut live.store, tick, &who, reading, &history), check_report)
+            .ask_at_load(|live| live.guest.call_explain(&mut live.store, tick, who, reading, &history), check_report)
             .map(drop)
     }
 
@@ -124,7 +126,8 @@ impl Lane<Health> {
         history: &[f32],
     ) -> Decided<Option<HealthReport>> {
         let index = self.place(&subject.identity);
-        let who = convert::identity(&subject.identity);
+        let tags = convert::texts(&subject.identity.tags);
+        let who = convert::identity(&subject.identity, &tags);
         let tick = to_tick(tick, history.len().min(64));
         let history = &history[history.len().saturating_sub(64)..];
         let (answer, provenance) = self.decide(
@@ -132,7 +135,7 @@ impl Lane<Health> {
             |judge, asked| {
                 let reading = to_wit(&subject.reading, judge.fresh || asked == Asked::StandIn);
                 let run = |live: &mut super::judge::Live<Health>| {
-                    live.guest.call_explain(&mut live.store, tick, &who, reading, history)
+                    live.guest.call_explain(&mut live.store, tick, who.clone(), reading, history)
                 };
                 judge.ask(run, check_report).map(Some)
             },

@@ -40,6 +40,7 @@ pub(super) struct Lane<K: Kind> {
     pub(super) judges: Vec<Judge<K>>,
     pub(super) stand_in: Judge<K>,
     pub(super) generation: u64,
+    pub(super) own: K::Own,
     events: Arc<EventBus>,
     /// Who stood where in the last batch and which judge that was; a batch hardly changes from tick to tick.
     placed: Vec<(Arc<Identity>, Option<usize>)>,
@@ -60,7 +61,7 @@ impl<K: Kind> Lane<K> {
         stand_in: Judge<K>,
         generation: u64,
     ) -> Self {
-        Self { engine, judges, stand_in, generation, events, placed: Vec::new() }
+        Self { engine, judges, stand_in, generation, own: K::Own::default(), events, placed: Vec::new() }
     }
 
     /// Start the thread; it ends when every sender is gone.
@@ -138,7 +139,7 @@ impl<K: Kind> Lane<K> {
         let Some(index) = index else { return self.decide_unbound(ask, by_rule) };
         let judge = &mut self.judges[index];
         let fault = match ask(judge, Asked::Bound) {
-            Ok(answer) => return (answer, judge.provenance(self.generation, judge.took, None)),
+            Ok(answer) => return (answer, judge.answered(self.generation)),
             Err(fault) => fault,
         };
         let mut took = judge.took;
@@ -169,7 +170,7 @@ impl<K: Kind> Lane<K> {
     ) -> (T, Arc<Provenance>) {
         let judge = &mut self.stand_in;
         let fault = match ask(judge, Asked::StandIn) {
-            Ok(answer) => return (answer, judge.provenance(self.generation, judge.took, None)),
+            Ok(answer) => return (answer, judge.answered(self.generation)),
             Err(fault) => fault,
         };
         let answer = by_rule(AnsweredBy::Constant, &fault);

@@ -5,25 +5,33 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-use super::bindings::admission::Lookup;
+use std::sync::Arc;
 
 /// Look-ups for one question.
 #[derive(Default)]
 pub(super) struct Lookups {
-    /// What earlier policies wanted for the same question; nothing while the first one is asked, the usual case.
-    known: HashMap<String, Option<String>>,
+    known: Vec<Known>,
+}
+
+/// What one policy wanted, and what was found, in the same order.
+struct Known {
+    queries: Arc<[String]>,
+    resolved: Vec<Option<String>>,
 }
 
 impl Lookups {
-    /// One answer for each query, in order. `before` is what the policy asked before this one got.
-    pub(super) fn answer(&mut self, before: Vec<Lookup>, queries: &[String], search_path: &str) -> Vec<Lookup> {
-        self.known.extend(before.into_iter().map(|lookup| (lookup.query, lookup.resolved)));
-        let answer = |query: &String| {
-            let resolved = self.known.get(query).cloned().unwrap_or_else(|| resolve(query, search_path));
-            Lookup { query: query.clone(), resolved }
+    /// What each query resolves to, in order; looked up now unless an earlier policy asked the same.
+    pub(super) fn answer(&mut self, queries: &Arc<[String]>, search_path: &str) -> &[Option<String>] {
+        let resolved = {
+            // Empty while the first policy is asked, the usual case: an empty map allocates nothing.
+            let pairs = self.known.iter().flat_map(|known| known.queries.iter().zip(&known.resolved));
+            let known: HashMap<&String, &Option<String>> = pairs.collect();
+            let answer =
+                |query: &String| known.get(query).map_or_else(|| resolve(query, search_path), |found| (*found).clone());
+            queries.iter().map(answer).collect()
         };
-        queries.iter().map(answer).collect()
+        self.known.push(Known { queries: Arc::clone(queries), resolved });
+        self.known.last().map(|known| known.resolved.as_slice()).unwrap_or_default()
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre};
@@ -21,7 +22,7 @@ use crate::decision::PolicyKind;
 
 /// Time for what is done once at load (describe, validate, configure, a first question), in ticks of the epoch. Loads
 /// happen off the hot path and first calls are slow, so this is not the binding's deadline.
-pub(super) const LOAD_TICKS: u64 = 1000;
+pub(super) const LOAD_TICKS: u64 = 2000;
 
 /// What a policy may import: the types it shares with the host, and `log`.
 const ALLOWED_IMPORTS: [&str; 2] = ["wasmvisor:policy/types@0.1.0", "wasmvisor:policy/log@0.1.0"];
@@ -39,7 +40,8 @@ pub(super) struct Plugin {
     /// Name and version, as provenance has them.
     pub(super) version: Arc<str>,
     pub(super) summary: String,
-    pub(super) schema: Value,
+    /// JSON Schema of its settings; text that is JSON.
+    schema: String,
     pub(super) imports: Vec<String>,
     pub(super) pre: InstancePre<GuestState>,
     pub(super) policy: policy::GuestIndices,
@@ -98,7 +100,7 @@ impl Plugin {
         let pre = engine.linker().instantiate_pre(component).map_err(unfit)?;
         let policy = policy::GuestIndices::new(&pre).map_err(unfit)?;
         let description = describe(engine, &pre, &policy)?;
-        let schema = check_description(&description, kind)?;
+        check_description(&description, kind)?;
         Ok(Self {
             digest: fetched.digest.as_str().into(),
             size: fetched.bytes.len() as u64,
@@ -107,11 +109,17 @@ impl Plugin {
             name: description.name,
             release: description.version,
             summary: description.summary,
-            schema,
+            schema: description.settings_schema,
             imports,
             pre,
             policy,
         })
+    }
+
+    /// The JSON Schema of its settings, read anew: it is large, and asked for only when somebody writes settings.
+    pub(super) fn schema(&self) -> Value {
+        // It was found to be JSON when the plugin was loaded.
+        serde_json::from_str(&self.schema).unwrap_or_default()
     }
 
     /// A fresh store for an instance with this much memory.
@@ -171,7 +179,7 @@ fn describe(
     described.map_err(|error| format!("cannot describe itself: {}", Fault::of(&error)))
 }
 
-fn check_description(description: &types::Description, kind: PolicyKind) -> Result<Value, String> {
+fn check_description(description: &types::Description, kind: PolicyKind) -> Result<(), String> {
     let named = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let name = &description.name;
     if name.is_empty() || name.len() > 64 || !name.chars().all(named) {
@@ -187,6 +195,7 @@ fn check_description(description: &types::Description, kind: PolicyKind) -> Resu
     if description.settings_schema.len() > MAX_SCHEMA {
         return Err(format!("has a settings schema of more than {MAX_SCHEMA} bytes"));
     }
-    serde_json::from_str(&description.settings_schema)
+    serde_json::from_str::<IgnoredAny>(&description.settings_schema)
+        .map(drop)
         .map_err(|error| format!("has a settings schema that is not JSON: {error}"))
 }

@@ -122,7 +122,7 @@ fn schema_violations(plugin: &Plugin, reference: &Reference, binding: &Binding) 
         return Ok(Vec::new());
     }
     let settings = Value::Object(binding.settings.clone());
-    violations(&plugin.schema, &settings).map_err(|problem| format!("plugin {reference} {problem}"))
+    violations(&plugin.schema(), &settings).map_err(|problem| format!("plugin {reference} {problem}"))
 }
 
 /// Check a plugin with settings as a swap would.
@@ -153,7 +153,7 @@ mod tests {
         let loader = loader(None).unwrap();
         for kind in PolicyKind::ALL {
             let plugin = loader.load(&Reference::default_of(*kind), None).unwrap();
-            assert_eq!(violations(&plugin.schema, &Value::Object(Map::new())), Ok(Vec::new()), "{kind}");
+            assert_eq!(violations(&plugin.schema(), &Value::Object(Map::new())), Ok(Vec::new()), "{kind}");
         }
     }
 }

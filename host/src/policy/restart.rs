@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::guest::GuestState;
 use super::judge::{Judge, Kind, Live};
 use super::lane::Lane;
-use crate::decision::{Decided, Ending, PolicyKind, RestartDecision, RestartQuestion};
+use crate::decision::{Decided, Ending, PastRun, PolicyKind, RestartDecision, RestartQuestion};
 use crate::sample::ExitStatus;
 use crate::spec::{Identity, Priority, ProcessId};
 use crate::units::Timestamp;
@@ -39,6 +39,7 @@ impl Kind for Restart {
     type Indices = wit::GuestIndices;
     type Guest = wit::Guest;
     type Extra = ();
+    type Own = Seeds;
     type Job = RestartJob;
 
     fn indices(pre: &InstancePre<GuestState>) -> wasmtime::Result<Self::Indices> {
@@ -54,14 +55,17 @@ impl Kind for Restart {
     }
 
     fn self_test(judge: &mut Judge<Self>) -> Result<(), Fault> {
-        let failure = failure(&canned(), Timestamp::now(), 0);
+        let canned = canned();
+        let parts = Parts::of(&canned);
+        let failure = failure(&canned, &parts, Timestamp::now(), 0);
         judge.ask_at_load(|live| call(live, &failure), check).map(drop)
     }
 
     fn handle(lane: &mut Lane<Self>, job: RestartJob) {
         let running = lane.engine.clone();
         let _running = running.running();
-        let failure = failure(&job.question, Timestamp::now(), seed());
+        let parts = Parts::of(&job.question);
+        let failure = failure(&job.question, &parts, Timestamp::now(), lane.own.next());
         let decided = lane.decide_restart(&job.question, &failure);
         let answer = lane.has_shadow().then(|| decided.answer.clone());
         // The one who asked may have gone, for example because the process was stopped meanwhile.
@@ -82,7 +86,7 @@ impl Lane<Restart> {
     pub(super) fn decide_restart(
         &mut self,
         question: &RestartQuestion,
-        failure: &wit::Failure,
+        failure: &wit::Failure<'_>,
     ) -> Decided<RestartDecision> {
         let index = self.place(&question.identity);
         let (answer, provenance) =
@@ -96,15 +100,15 @@ pub(super) fn constant(attempts: u32) -> RestartDecision {
     RestartDecision::RestartAfter { delay_ms: CONSTANT_DELAY.as_millis() as u64, attempt: attempts.saturating_add(1) }
 }
 
-fn ask(judge: &mut Judge<Restart>, failure: &wit::Failure) -> Result<RestartDecision, Fault> {
+fn ask(judge: &mut Judge<Restart>, failure: &wit::Failure<'_>) -> Result<RestartDecision, Fault> {
     judge.ask(|live| call(live, failure), check)
 }
 
 pub(super) fn call(
     live: &mut Live<Restart>,
-    failure: &wit::Failure,
+    failure: &wit::Failure<'_>,
 ) -> wasmtime::Result<Result<wit::Decision, super::bindings::types::Refusal>> {
-    live.guest.call_decide(&mut live.store, failure)
+    live.guest.call_decide(&mut live.store, failure.clone())
 }
 
 pub(super) fn check(decision: wit::Decision) -> Result<RestartDecision, Fault> {
@@ -122,46 +126,86 @@ pub(super) fn check(decision: wit::Decision) -> Result<RestartDecision, Fault> {
     }
 }
 
-/// Eight random bytes. A system without randomness has greater problems than a delay without jitter.
-pub(super) fn seed() -> u64 {
-    let mut bytes = [0; 8];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => u64::from_ne_bytes(bytes),
-        Err(_) => Timestamp::now().ms(),
+/// Jitter seeds, drawn from the system a few dozen at a time: a system call for each costs more than the question.
+#[derive(Default)]
+pub(super) struct Seeds {
+    drawn: [u64; 32],
+    left: usize,
+}
+
+impl Seeds {
+    /// A seed that was never given out.
+    pub(super) fn next(&mut self) -> u64 {
+        if self.left == 0 {
+            self.draw();
+        }
+        self.left -= 1;
+        self.drawn[self.left]
+    }
+
+    /// A system without randomness has greater problems than a delay without jitter.
+    fn draw(&mut self) {
+        let mut bytes = [0; 8 * 32];
+        if getrandom::fill(&mut bytes).is_err() {
+            self.drawn[0] = Timestamp::now().ms();
+            self.left = 1;
+            return;
+        }
+        for (seed, bytes) in self.drawn.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *seed = u64::from_ne_bytes(*bytes);
+        }
+        self.left = self.drawn.len();
     }
 }
 
-pub(super) fn failure(question: &RestartQuestion, now: Timestamp, jitter_seed: u64) -> wit::Failure {
+/// The lists of a question, which its record borrows.
+pub(super) struct Parts<'a> {
+    tags: Vec<&'a str>,
+    history: Vec<wit::PastRun<'a>>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(question: &'a RestartQuestion) -> Self {
+        let past = |run: &'a PastRun| wit::PastRun {
+            started_ms: run.started_at_ms.ms(),
+            lasted_ms: run.lasted_ms,
+            ending: ending(&run.ending),
+        };
+        Self {
+            tags: convert::texts(&question.identity.tags),
+            history: question.history.iter().take(MAX_HISTORY).map(past).collect(),
+        }
+    }
+}
+
+/// The question as the policy gets it; `parts` are those of `question`.
+pub(super) fn failure<'a>(
+    question: &'a RestartQuestion,
+    parts: &'a Parts<'_>,
+    now: Timestamp,
+    jitter_seed: u64,
+) -> wit::Failure<'a> {
     wit::Failure {
-        identity: convert::identity(&question.identity),
+        identity: convert::identity(&question.identity, &parts.tags),
         ending: ending(&question.ending),
         lasted_ms: question.lasted.as_millis() as u64,
         attempts: question.attempts,
         max_attempts: question.max_attempts,
         restarts_total: question.restarts_total,
-        history: question
-            .history
-            .iter()
-            .take(MAX_HISTORY)
-            .map(|run| wit::PastRun {
-                started_ms: run.started_at_ms.ms(),
-                lasted_ms: run.lasted_ms,
-                ending: ending(&run.ending),
-            })
-            .collect(),
+        history: &parts.history,
         now_ms: now.ms(),
         jitter_seed,
     }
 }
 
-fn ending(ending: &Ending) -> wit::Ending {
+fn ending(ending: &Ending) -> wit::Ending<'_> {
     match ending {
         Ending::Ended(ExitStatus::Code(code)) => wit::Ending::Exited(*code),
         Ending::Ended(ExitStatus::Signal(number)) => wit::Ending::Signalled(*number),
         Ending::Ended(ExitStatus::Unknown) => wit::Ending::Unknown,
         Ending::Unhealthy(score) => wit::Ending::Unhealthy(u32::from(*score)),
-        Ending::Limit(kind) => wit::Ending::Limit(kind.as_str().to_owned()),
-        Ending::NotStarted(why) => wit::Ending::NotStarted(why.clone()),
+        Ending::Limit(kind) => wit::Ending::Limit(kind.as_str()),
+        Ending::NotStarted(why) => wit::Ending::NotStarted(why),
     }
 }
 
@@ -208,6 +252,13 @@ mod tests {
     fn a_reason_longer_than_a_kibibyte_is_no_answer() {
         assert!(check(wit::Decision::GiveUp("x".repeat(1024))).is_ok());
         assert!(check(wit::Decision::GiveUp("x".repeat(1025))).is_err());
+    }
+
+    #[test]
+    fn seeds_differ_from_each_other() {
+        let mut seeds = Seeds::default();
+        let given: std::collections::BTreeSet<u64> = (0..100).map(|_| seeds.next()).collect();
+        assert_eq!(given.len(), 100);
     }
 
     #[test]

@@ -25,5 +25,5 @@ pub(super) enum Message {
     Statistics(oneshot::Sender<Statistics>),
     /// Answered when it has ended; dropped when it is unknown.
     WaitEnded(ProcessId, oneshot::Sender<Arc<ProcessRecord>>),
-    Flush(oneshot::Sender<()>),
+    Flush(oneshot::Sender<bool>),
 }

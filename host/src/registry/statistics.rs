@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Counter;
 use super::view::has_run;
-use crate::record::{ProcessRecord, Statistics, Status};
+use crate::record::{HolderState, ProcessRecord, Statistics, Status};
 use crate::units::Timestamp;
 
 /// What is counted since the supervisor started.
@@ -18,6 +18,9 @@ pub(super) struct Tally {
     refused: u64,
     orphans: u64,
     stale_pids: u64,
+    adopted: u64,
+    output_lost_bytes: u64,
+    holder: Option<HolderState>,
     last_cleanup: Option<Timestamp>,
 }
 
@@ -31,6 +34,9 @@ impl Tally {
             Counter::Refused => self.refused += 1,
             Counter::Orphans(count) => self.orphans += count,
             Counter::StalePids(count) => self.stale_pids += count,
+            Counter::Adopted => self.adopted += 1,
+            Counter::OutputLost(bytes) => self.output_lost_bytes = self.output_lost_bytes.saturating_add(bytes),
+            Counter::Holder(state) => self.holder = Some(state),
             Counter::CleanedUp => self.last_cleanup = Some(now),
         }
     }
@@ -46,6 +52,9 @@ pub(super) fn summarize<'a>(records: impl Iterator<Item = &'a Arc<ProcessRecord>
         refused: tally.refused,
         orphans: tally.orphans,
         stale_pids: tally.stale_pids,
+        adopted: tally.adopted,
+        output_lost_bytes: tally.output_lost_bytes,
+        holder: tally.holder,
         last_cleanup_at_ms: tally.last_cleanup,
         ..Statistics::default()
     };

@@ -86,13 +86,13 @@ impl Task {
 
     /// Have a change written, tell those who wait for it, and let go what is too many.
     fn follow(&mut self, changed: Changed) {
-        let Changed { record, new_run, surplus } = changed;
+        let Changed { record, urgent, surplus } = changed;
         if record.status.is_ended() {
             for waiting in self.waiting.remove(&record.process_id).into_iter().flatten() {
                 let _ = waiting.send(Arc::clone(&record));
             }
         }
-        self.store.post(Change::Save(record), if new_run { Urgency::Now } else { Urgency::Soon });
+        self.store.post(Change::Save(record), if urgent { Urgency::Now } else { Urgency::Soon });
         delete(&self.store, surplus);
     }
 

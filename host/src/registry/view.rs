@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Observation;
+use crate::care::Care;
 use crate::health::{Health, IssueSet};
 use crate::record::{ProcessRecord, Status};
 use crate::sample::Trend;
@@ -25,8 +26,8 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Changed {
     pub(super) record: Arc<ProcessRecord>,
-    /// Whether it names a run that it did not name before.
-    pub(super) new_run: bool,
+    /// Whether the next life must know of it: it names a run, an end or a wish that it did not name before.
+    pub(super) urgent: bool,
     /// Ended records that are one too many now; they are gone from the view.
     pub(super) surplus: Vec<ProcessId>,
 }
@@ -47,7 +48,8 @@ impl View {
 
     /// Take in a record that an earlier life has left. Answers which are too many.
     pub(super) fn remember(&mut self, record: ProcessRecord) -> Vec<ProcessId> {
-        let earlier_life = record.status.is_ended();
+        // What a life leaves of an ended process besides its record is gone in the next one.
+        let earlier_life = record.status.is_ended() && record.care.is_none();
         let id = record.process_id.clone();
         let surplus = self.put(record).surplus;
         if let Some(entry) = self.entries.get_mut(&id) {
@@ -83,8 +85,8 @@ impl View {
             self.ended.insert((ended, record.process_id.clone()));
         }
         self.entries.insert(record.process_id.clone(), entry);
-        let new_run = after.run.is_some() && before.is_none_or(|before| before.run != after.run);
-        Changed { record, new_run, surplus: self.forget_surplus() }
+        let urgent = after.is_news(before.as_ref());
+        Changed { record, urgent, surplus: self.forget_surplus() }
     }
 
     fn forget_surplus(&mut self) -> Vec<ProcessId> {
@@ -126,6 +128,7 @@ struct Marks {
     /// Start ticks and pid name a run within a boot, and no record outlives a boot with a live run.
     run: Option<(u32, u64)>,
     ended_at: Option<Timestamp>,
+    care: Option<Arc<Care>>,
 }
 
 impl Marks {
@@ -133,7 +136,18 @@ impl Marks {
         Self {
             run: record.run.as_ref().map(|run| (run.pid, run.start_ticks)),
             ended_at: record.status.is_ended().then(|| record.ended_at_ms.unwrap_or(record.registered_at_ms)),
+            care: record.care.clone(),
         }
+    }
+
+    /// Whether what came before knew less of what the next life must know.
+    fn is_news(&self, before: Option<&Self>) -> bool {
+        let run = self.run.is_some() && before.is_none_or(|before| before.run != self.run);
+        let care = || match (&self.care, before.and_then(|before| before.care.as_ref())) {
+            (Some(now), Some(then)) => !Arc::ptr_eq(now, then),
+            (now, then) => now.is_some() != then.is_some(),
+        };
+        run || before.is_some_and(|before| before.ended_at != self.ended_at) || care()
     }
 }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::IoPriority;
 use crate::units::{Bytes, CountOrOff, OrOff, Percent, Span};
 
 /// Limits of one process; what is absent is taken from the defaults.
@@ -27,6 +28,29 @@ pub struct LimitSettings {
     /// How long a task may take; afterwards it is stopped for good and not restarted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<OrOff<Span>>,
+    /// Size of a core dump (`RLIMIT_CORE`); inherited when absent or off, `"0B"` for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core: Option<OrOff<Bytes>>,
+    /// Size of a file that it writes (`RLIMIT_FSIZE`); inherited when absent or off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_size: Option<OrOff<Bytes>>,
+    /// Order at the disk: `"idle"`, or `"best-effort:0"` (first) to `"best-effort:7"`; inherited when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_priority: Option<IoPriority>,
+    /// What happens where the kernel cannot keep a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforcement: Option<LimitEnforcement>,
+}
+
+/// Who must keep the limits on memory, CPU and threads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitEnforcement {
+    /// The kernel where it can, the monitor otherwise.
+    #[default]
+    BestEffort,
+    /// The kernel: where it cannot, the process is not started.
+    Require,
 }
 
 /// Limits in force for a process, every default filled in; `None` is no limit.
@@ -44,6 +68,14 @@ pub struct Limits {
     pub pids: Option<u32>,
     /// How long a task may take in one run before it is stopped for good.
     pub timeout: Option<std::time::Duration>,
+    /// Size of a core dump.
+    pub core: Option<Bytes>,
+    /// Size of a file that it writes.
+    pub file_size: Option<Bytes>,
+    /// Order at the disk; inherited when absent.
+    pub io_priority: Option<IoPriority>,
+    /// What happens where the kernel cannot keep one.
+    pub enforcement: LimitEnforcement,
 }
 
 impl Default for Limits {
@@ -56,6 +88,10 @@ impl Default for Limits {
             file_handles: Some(100),
             pids: Some(512),
             timeout: Some(std::time::Duration::from_secs(300)),
+            core: None,
+            file_size: None,
+            io_priority: None,
+            enforcement: LimitEnforcement::BestEffort,
         }
     }
 }
@@ -74,6 +110,10 @@ impl Limits {
             file_handles: pick(settings.file_handles, self.file_handles, |c| c.0),
             pids: pick(settings.pids, self.pids, |c| c.0),
             timeout: pick(settings.timeout, self.timeout, |s| s.limit().map(Span::get)),
+            core: pick(settings.core, self.core, OrOff::limit),
+            file_size: pick(settings.file_size, self.file_size, OrOff::limit),
+            io_priority: settings.io_priority.or(self.io_priority),
+            enforcement: settings.enforcement.unwrap_or(self.enforcement),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, params};
@@ -9,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, params};
 use super::Change;
 use super::error::StoreError;
 use super::schema::{APPLICATION_ID, NEWEST, migrate};
+use crate::care::Care;
 use crate::record::{ProcessRecord, Status};
 use crate::units::Timestamp;
 
@@ -16,8 +18,8 @@ use crate::units::Timestamp;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const SAVE: &str = "INSERT OR REPLACE INTO process (process_id, name, task_id, agent_type, priority, status, health, \
-                    pid, run_number, restarts, exit, registered_at_ms, started_at_ms, ended_at_ms, record) \
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+                    pid, run_number, restarts, exit, registered_at_ms, started_at_ms, ended_at_ms, record, care) \
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
 /// An open database.
 pub(super) struct Database {
@@ -47,15 +49,13 @@ impl Database {
     pub(super) fn load(&self) -> Result<Vec<ProcessRecord>, StoreError> {
         let failed = |error: rusqlite::Error| StoreError::of_sqlite(&self.path, "read", &error);
         let mut statement =
-            self.connection.prepare("SELECT process_id, status, record FROM process").map_err(failed)?;
-        let rows = statement
-            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)))
-            .map_err(failed)?;
+            self.connection.prepare("SELECT process_id, status, record, care FROM process").map_err(failed)?;
+        let rows = statement.query_map([], Row::read).map_err(failed)?;
         let mut records = Vec::new();
         for row in rows {
-            let (process_id, status, text) = row.map_err(failed)?;
-            match serde_json::from_str(&text) {
-                Ok(record) => records.push(record),
+            let Row { process_id, status, record, care } = row.map_err(failed)?;
+            match serde_json::from_str(&record) {
+                Ok(record) => records.push(ProcessRecord { care: read_care(&process_id, care.as_deref()), ..record }),
                 Err(error) if status.parse().is_ok_and(Status::is_ended) => {
                     tracing::warn!(process = process_id, %error, "a record of the history cannot be read and is left out");
                 }
@@ -77,6 +77,32 @@ impl Database {
     }
 }
 
+/// One row as it is kept.
+struct Row {
+    process_id: String,
+    status: String,
+    record: String,
+    care: Option<String>,
+}
+
+impl Row {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { process_id: row.get(0)?, status: row.get(1)?, record: row.get(2)?, care: row.get(3)? })
+    }
+}
+
+/// What goes on with a process. One that cannot be read is told: the process is stopped then, not gone on with.
+fn read_care(process_id: &str, text: Option<&str>) -> Option<Arc<Care>> {
+    match serde_json::from_str(text?) {
+        Ok(care) => Some(Arc::new(care)),
+        Err(error) => {
+            // The error's own words could quote a secret.
+            tracing::error!(process = process_id, line = error.line(), "what it needs to go on cannot be read");
+            None
+        }
+    }
+}
+
 fn write_all(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     {
@@ -94,6 +120,8 @@ fn write_all(connection: &mut Connection, changes: &[Change]) -> rusqlite::Resul
 
 fn save_one(statement: &mut rusqlite::CachedStatement<'_>, record: &ProcessRecord) -> rusqlite::Result<()> {
     let json = serde_json::to_string(record).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let care = record.care.as_deref().map(serde_json::to_string).transpose();
+    let care = care.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     // SQLite counts in i64, which holds every moment until the year 292 million.
     let ms = |moment: Option<Timestamp>| moment.map(|moment| moment.ms() as i64);
     statement.execute(params![
@@ -112,6 +140,7 @@ fn save_one(statement: &mut rusqlite::CachedStatement<'_>, record: &ProcessRecor
         ms(record.started_at_ms),
         ms(record.ended_at_ms),
         json,
+        care,
     ])?;
     Ok(())
 }

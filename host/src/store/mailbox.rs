@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::{Change, GROUP_DELAY, Urgency};
+use super::{Change, GROUP_DELAY, URGENT_DELAY, Urgency};
 use crate::spec::ProcessId;
 
 /// Most records that wait, far more than a supervisor has.
@@ -27,7 +27,7 @@ pub(super) struct Mailbox {
 #[derive(Debug, Default)]
 struct Waiting {
     changes: HashMap<ProcessId, Change>,
-    flushes: Vec<oneshot::Sender<()>>,
+    flushes: Vec<oneshot::Sender<bool>>,
     /// When the changes are to be written; none while there are none.
     due: Option<Instant>,
     dropped: u64,
@@ -39,7 +39,7 @@ struct Waiting {
 pub(super) struct Batch {
     pub(super) changes: Vec<Change>,
     /// Who wants to know when it is over.
-    pub(super) flushed: Vec<oneshot::Sender<()>>,
+    pub(super) flushed: Vec<oneshot::Sender<bool>>,
 }
 
 impl Mailbox {
@@ -54,14 +54,14 @@ impl Mailbox {
         }
         waiting.changes.insert(change.process_id().clone(), change);
         let now = Instant::now();
-        let due = if urgency == Urgency::Now { now } else { now + GROUP_DELAY };
+        let due = now + if urgency == Urgency::Now { URGENT_DELAY } else { GROUP_DELAY };
         if waiting.due.is_none_or(|earlier| due < earlier) {
             waiting.due = Some(due);
             self.changed.notify_one();
         }
     }
 
-    pub(super) fn flush(&self, done: oneshot::Sender<()>) {
+    pub(super) fn flush(&self, done: oneshot::Sender<bool>) {
         self.lock().flushes.push(done);
         self.changed.notify_one();
     }
@@ -151,7 +151,7 @@ mod tests {
         mailbox.post(save("b", 0), Urgency::Soon);
         assert_eq!(due(&mailbox), first, "a later change postpones nothing");
         mailbox.post(save("c", 0), Urgency::Now);
-        assert!(due(&mailbox).is_some_and(|due| due <= Instant::now()));
+        assert!(due(&mailbox).is_some_and(|due| due <= Instant::now() + URGENT_DELAY));
         assert_eq!(mailbox.next_batch(None).unwrap().changes.len(), 3);
         assert_eq!(due(&mailbox), None);
     }

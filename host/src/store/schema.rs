@@ -6,7 +6,8 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION_ID: i64 = 0x7761_7669;
 
 /// Step n leads from schema n to schema n + 1. A released step is never changed.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE process (
         process_id       TEXT PRIMARY KEY,
@@ -25,7 +26,11 @@ const STEPS: &[&str] = &["
         ended_at_ms      INTEGER,
         record           TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    ALTER TABLE process ADD COLUMN care TEXT;
+",
+];
 
 /// The newest schema.
 pub(super) const NEWEST: i64 = STEPS.len() as i64;

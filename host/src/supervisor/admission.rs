@@ -6,16 +6,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::environment::{self, Environment};
+use super::environment::{self, Environment, Sources};
 use super::paths::{self, OutputFiles};
-use super::{SandboxConfig, entry};
+use super::sandbox::{self, Sandbox};
+use super::{SandboxConfig, entry, limits};
 use crate::decision::{Admission, AdmissionRequest};
 use crate::error::{ErrorClass, Problem};
 use crate::lifecycle::Rules;
-use crate::platform::{self, Confinement, LaunchPlan, ProcessLimits, Rotation};
+use crate::link::KernelHolds;
+use crate::logs::LogsConfig;
+use crate::platform::{self, Cgroups, LaunchPlan, Rotation};
 use crate::policy::PolicyHost;
 use crate::record::ProcessRecord;
-use crate::spec::{HealthCheck, Identity, Limits, ProcessId, ProcessSpec, RestartMode};
+use crate::spec::{Identity, Limits, ProcessId, ProcessSpec};
 use crate::units::Timestamp;
 
 /// What judging a specification needs besides itself.
@@ -26,6 +29,8 @@ pub(super) struct Surroundings {
     pub(super) default_directory: Arc<Path>,
     pub(super) own_environment: Arc<Environment>,
     pub(super) defaults: Limits,
+    pub(super) groups: Cgroups,
+    pub(super) logs: LogsConfig,
     pub(super) grace: std::time::Duration,
     pub(super) kill_wait: std::time::Duration,
 }
@@ -42,20 +47,21 @@ pub(super) struct Accepted {
     pub(super) prepared: Prepared,
     pub(super) rules: Rules,
     pub(super) record: Box<ProcessRecord>,
+    pub(super) kernel: KernelHolds,
 }
 
 /// What every run of a process needs. No debug form: the environment is secret.
 pub(super) struct Prepared {
+    pub(super) spec: Arc<ProcessSpec>,
     pub(super) program: PathBuf,
-    pub(super) argv: Vec<String>,
     pub(super) env: Arc<BTreeMap<String, String>>,
     pub(super) directory: PathBuf,
     pub(super) output: OutputFiles,
+    pub(super) rotation: Rotation,
     pub(super) limits: Limits,
-    pub(super) health_check: Option<HealthCheck>,
-    pub(super) restart: RestartMode,
-    pub(super) max_restarts: Option<u32>,
-    pub(super) no_new_privileges: bool,
+    pub(super) sandbox: Sandbox,
+    /// Why no run can be made any more, for one that was adopted: its user or a path of its sandbox has gone since.
+    pub(super) obstacle: Option<String>,
 }
 
 impl Prepared {
@@ -67,16 +73,17 @@ impl Prepared {
             process_id: identity.process_id.clone(),
             run,
             program: self.program.clone(),
-            argv: self.argv.clone(),
+            argv: self.spec.command.clone(),
             env,
             directory: self.directory.clone(),
             stdout: self.output.stdout.clone(),
             stderr: self.output.stderr.clone(),
-            rotation: Rotation::default(),
+            rotation: self.rotation,
             niceness: identity.priority.niceness(),
             oom_score_adjustment: identity.priority.oom_score_adjustment(),
-            rlimits: ProcessLimits { file_handles: self.limits.file_handles, ..ProcessLimits::default() },
-            confinement: Confinement { no_new_privileges: self.no_new_privileges, ..Confinement::default() },
+            rlimits: sandbox::process_limits(&self.limits),
+            confinement: (*self.sandbox.confinement).clone(),
+            paths: self.sandbox.paths.clone(),
             cgroup: None,
         }
     }
@@ -88,6 +95,7 @@ pub(super) struct Judged {
     directory: PathBuf,
     env: Environment,
     limits: Limits,
+    sandbox: Sandbox,
 }
 
 /// Admission policy, then paths: the order of the checks after the specification's own. Changes nothing.
@@ -101,17 +109,23 @@ pub(super) async fn judge(
     policies: &PolicyHost,
 ) -> Result<Judged, Problem> {
     let limits = spec.effective_limits(around.defaults);
+    limits::check_enforceable(&limits, around.groups.abilities())?;
     // The policy judges the resolved directory, so one that does not exist is refused before it is asked.
     let directory = paths::working_directory(spec.directory.as_deref(), &around.default_directory)?;
-    let env = environment::of_child(&around.sandbox.env, &around.own_environment, &spec.env, identity, &limits);
+    let config = &around.sandbox;
+    let account = sandbox::account(spec, config).await?;
+    let named = account.as_ref().filter(|_| sandbox::names_user(spec, config));
+    let from = Sources { own: &around.own_environment, rules: &config.env, account: named, spec };
+    let env = environment::of_child(from, identity, &limits);
     let (request, program) = request(spec, identity, &directory, &env, limits);
     // Nor is there anything to judge in a command that does not exist: it is a mistake, not an attempt.
     let program = program.ok_or_else(|| not_found(spec))?;
     if let Admission::Deny { rule, reason } = policies.admit(request).await.answer {
         return Err(Problem::new(ErrorClass::SecurityViolation, reason).by_rule(rule));
     }
-    check_restrictions(spec.directory.as_deref(), &directory, &around.sandbox)?;
-    Ok(Judged { program, directory, env, limits })
+    check_restrictions(spec.directory.as_deref(), &directory, config)?;
+    let sandbox = sandbox::of(spec, config, &program, &directory, account, &limits)?;
+    Ok(Judged { program, directory, env, limits, sandbox })
 }
 
 /// Judge a specification and prepare what its runs need.
@@ -124,23 +138,71 @@ pub(super) async fn admit(
     around: Surroundings,
     policies: PolicyHost,
 ) -> Result<Box<Accepted>, Problem> {
-    let Judged { program, directory, env, limits } = judge(&spec, &identity, &around, &policies).await?;
+    let Judged { program, directory, env, limits, sandbox } = judge(&spec, &identity, &around, &policies).await?;
     let output = OutputFiles::prepare(&around.state_dir, &identity.name, &identity.process_id)?;
-    let record = Box::new(entry::of(&spec, &directory, &output, &limits, &identity.process_id));
+    let kernel = limits::kernel_holds(&limits, around.groups.abilities());
+    let shown = limits::in_force(&limits, kernel);
+    let mut record = Box::new(entry::of(&spec, &directory, &output, shown, &identity.process_id));
+    record.sandbox.clone_from(&sandbox.shown);
     let rules = rules(&spec, &around, &limits);
+    let rotation = around.logs.rotation(&spec.logs);
     let prepared = Prepared {
+        spec: spec.into(),
         program,
-        argv: spec.command,
         env: Arc::new(env),
         directory,
         output,
+        rotation,
         limits,
-        health_check: spec.health_check,
-        restart: spec.restart,
-        max_restarts: spec.max_restarts,
-        no_new_privileges: around.sandbox.enabled,
+        sandbox,
+        obstacle: None,
     };
-    Ok(Box::new(Accepted { identity, prepared, rules, record }))
+    Ok(Box::new(Accepted { identity, prepared, rules, record, kernel }))
+}
+
+/// Prepare what the runs of a process need that an earlier supervisor has admitted: it is not judged again. What has
+/// gone since (its directory, its command) is told by its next launch and hurts no run that lives.
+pub(super) fn readmit(
+    spec: Arc<ProcessSpec>,
+    identity: &Arc<Identity>,
+    around: &Surroundings,
+    record: &ProcessRecord,
+) -> (Prepared, Rules) {
+    let limits = spec.effective_limits(around.defaults);
+    let directory = paths::working_directory(spec.directory.as_deref(), &around.default_directory)
+        .unwrap_or_else(|_| PathBuf::from(&record.directory));
+    let config = &around.sandbox;
+    let account = sandbox::account_now(&spec, config);
+    let named = account.as_ref().ok().and_then(Option::as_ref).filter(|_| sandbox::names_user(&spec, config));
+    let from = Sources { own: &around.own_environment, rules: &config.env, account: named, spec: &spec };
+    let env = environment::of_child(from, identity, &limits);
+    let found = platform::find_program(&record.command, environment::search_path(&env), &directory);
+    let program = found.and_then(|found| std::fs::canonicalize(found).ok());
+    let program = program.unwrap_or_else(|| PathBuf::from(&record.command));
+    let sandbox = account.and_then(|account| sandbox::of(&spec, config, &program, &directory, account, &limits));
+    let (sandbox, obstacle) = match sandbox {
+        Ok(sandbox) => (sandbox, None),
+        Err(problem) => (Sandbox::default(), Some(problem.message)),
+    };
+    let rules = rules(&spec, around, &limits);
+    let prepared = Prepared {
+        program,
+        env: Arc::new(env),
+        directory,
+        output: OutputFiles::prepare(&around.state_dir, &identity.name, &identity.process_id)
+            .unwrap_or_else(|_| recorded_output(record)),
+        rotation: around.logs.rotation(&spec.logs),
+        limits,
+        sandbox,
+        obstacle,
+        spec,
+    };
+    (prepared, rules)
+}
+
+fn recorded_output(record: &ProcessRecord) -> OutputFiles {
+    let path = |path: &Option<String>| path.as_ref().map_or_else(|| PathBuf::from("/dev/null"), PathBuf::from);
+    OutputFiles { stdout: path(&record.stdout_path), stderr: path(&record.stderr_path) }
 }
 
 /// What the policy is asked, and the file that would be executed.
@@ -182,7 +244,7 @@ fn rules(spec: &ProcessSpec, around: &Surroundings, limits: &Limits) -> Rules {
 
 fn check_restrictions(written: Option<&Path>, directory: &Path, sandbox: &SandboxConfig) -> Result<(), Problem> {
     let restricted = if sandbox.enabled { sandbox.restricted_paths.as_slice() } else { &[] };
-    paths::restriction(directory, restricted).map_or(Ok(()), |rule| {
+    platform::restriction(directory, restricted).map_or(Ok(()), |rule| {
         let leads = written.filter(|written| *written != directory);
         let leads = leads.map_or_else(String::new, |written| format!("`{}` leads to ", written.display()));
         let message = format!("directory {leads}`{}` in the restricted path `{}`", directory.display(), rule.display());

@@ -139,6 +139,11 @@ impl Capacity {
         Some(next.id)
     }
 
+    /// A run of an earlier life has its place, whether there is room or not.
+    pub(super) fn occupy(&mut self) {
+        self.in_use = self.in_use.saturating_add(1);
+    }
+
     pub(super) fn release(&mut self) {
         self.in_use = self.in_use.saturating_sub(1);
     }

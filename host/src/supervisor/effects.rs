@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
 use super::message::Message;
 use super::run::Process;
 use super::task::Task;
@@ -9,7 +11,7 @@ use super::timers::Due;
 use super::trees::{Look, Reach};
 use crate::decision::{Ending, RestartQuestion};
 use crate::lifecycle::{Effect, Input, Launch, later};
-use crate::platform::Launched;
+use crate::platform::{ExitWatch, LaunchPlan, Launched};
 use crate::spec::ProcessId;
 
 impl Task {
@@ -51,9 +53,17 @@ impl Task {
     }
 
     /// Have a run made. A small task of its own says what came of it, and then how it ended.
-    fn launch(&mut self, process: &Process, run: u32) {
-        let plan = process.prepared.plan(&process.identity, run);
-        let (messages, id) = (self.messages.clone(), plan.process_id.clone());
+    fn launch(&mut self, process: &mut Process, run: u32) {
+        let (messages, id) = (self.messages.clone(), process.identity.process_id.clone());
+        let obstacle = process.prepared.obstacle.clone().map_or(Ok(()), Err);
+        if let Err(message) = obstacle.and_then(|()| self.make_group(process, run)) {
+            tokio::spawn(async move {
+                let launch = Launch::Failed(message);
+                let _ = messages.send(Message::Launched { id, run, launch, keeper: 0 }).await;
+            });
+            return;
+        }
+        let plan = LaunchPlan { cgroup: process.group.clone(), ..process.prepared.plan(&process.identity, run) };
         let pending = self.launcher.launch(plan);
         tokio::spawn(async move {
             // An error of `send` means that the supervisor is gone.
@@ -61,8 +71,7 @@ impl Task {
                 Ok(Launched { identity, exit, keeper }) => {
                     let launch = Launch::Made(Arc::new(identity));
                     let _ = messages.send(Message::Launched { id: id.clone(), run, launch, keeper }).await;
-                    let exit = exit.wait().await;
-                    let _ = messages.send(Message::Exited { id, run, exit }).await;
+                    tell_end(messages, id, run, exit).await;
                 }
                 Err(error) => {
                     let launch = Launch::Failed(error.to_string());
@@ -70,6 +79,11 @@ impl Task {
                 }
             }
         });
+    }
+
+    /// Have the end of a run told.
+    pub(super) fn watch(&self, id: ProcessId, run: u32, exit: ExitWatch) {
+        tokio::spawn(tell_end(self.messages.clone(), id, run, exit));
     }
 
     /// A launch has come out. There is never another of the same process on its way, so it is the one it waits for.
@@ -97,6 +111,12 @@ impl Task {
     }
 }
 
+async fn tell_end(messages: mpsc::Sender<Message>, id: ProcessId, run: u32, exit: ExitWatch) {
+    let exit = exit.wait().await;
+    // An error means that the supervisor is gone.
+    let _ = messages.send(Message::Exited { id, run, exit }).await;
+}
+
 fn question(
     process: &Process,
     ending: Ending,
@@ -109,7 +129,7 @@ fn question(
         ending,
         lasted,
         attempts,
-        max_attempts: process.prepared.max_restarts,
+        max_attempts: process.prepared.spec.max_restarts,
         restarts_total,
         // The newest is the run that the question is about.
         history: process.history.iter().skip(1).cloned().collect(),

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::limits;
 use super::paths::OutputFiles;
 use crate::health::{Health, IssueSet};
-use crate::record::{ProcessRecord, Status};
+use crate::record::{LimitInForce, ProcessRecord, Status};
 use crate::sample::Trend;
-use crate::spec::{Limits, ProcessId, ProcessSpec};
+use crate::spec::{ProcessId, ProcessSpec};
 use crate::units::Timestamp;
 
 /// A path as records and policies are shown it.
@@ -21,7 +20,7 @@ pub(super) fn of(
     spec: &ProcessSpec,
     directory: &Path,
     output: &OutputFiles,
-    limits: &Limits,
+    limits: Vec<LimitInForce>,
     id: &ProcessId,
 ) -> ProcessRecord {
     ProcessRecord {
@@ -61,11 +60,13 @@ pub(super) fn of(
         cpu_trend: Trend::default(),
         responsiveness: 100,
         stability: 100,
-        limits: limits::in_force(limits),
+        limits,
+        sandbox: BTreeMap::new(),
         violations: BTreeMap::new(),
         runs: Vec::new(),
         queue_position: None,
         stdout_path: Some(text(&output.stdout)),
         stderr_path: Some(text(&output.stderr)),
+        care: None,
     }
 }

@@ -1,13 +1,18 @@
 //! What the task is told: by those who hold a handle, and by the small tasks it has sent out.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use tokio::sync::oneshot;
 
 use super::admission::Admitted;
+use super::adopting::{Adopted, Inheritance};
 use super::trees::Outcome;
 use super::{RestartWait, SandboxConfig, SupervisorConfig};
 use crate::decision::{Decided, RestartDecision};
 use crate::error::Problem;
 use crate::lifecycle::Launch;
+use crate::logs::LogsConfig;
 use crate::sample::RunExit;
 use crate::spec::{Limits, ProcessId, ProcessSpec, StopSignal};
 
@@ -31,8 +36,21 @@ pub(super) enum Command {
         wish: Wish,
         answer: Answer<()>,
     },
+    Adopt {
+        configured: BTreeMap<String, ProcessSpec>,
+        answer: Answer<Adopted>,
+    },
+    Upgrade {
+        program: PathBuf,
+        answer: Answer<()>,
+    },
+    CheckOutlives(Answer<()>),
+    Leave {
+        reason: String,
+        done: oneshot::Sender<()>,
+    },
     Reconfigure {
-        settings: Box<(SupervisorConfig, SandboxConfig, Limits)>,
+        settings: Box<(SupervisorConfig, SandboxConfig, Limits, LogsConfig)>,
         done: oneshot::Sender<()>,
     },
     ShutDown {
@@ -69,6 +87,10 @@ pub(super) enum Message {
     Decided { id: ProcessId, generation: u64, decided: Decided<RestartDecision> },
     /// Work on trees is done.
     Trees(Vec<Outcome>),
+    /// What an earlier life left has been gathered.
+    Inherited(Box<Inheritance>),
+    /// Whether the ends that the disk was asked for are on it.
+    Committed(bool),
     /// These ids were found in the environment of living processes.
     Marked(Vec<ProcessId>),
 }

@@ -9,11 +9,11 @@ use super::message::Message;
 use super::task::Task;
 use super::timers::Due;
 use super::trees::Look;
-use crate::event::{EventBody, EventBus};
+use crate::event::EventBody;
 use crate::lifecycle::later;
 use crate::platform::{self, Tree};
 use crate::record::{ProcessRecord, Status};
-use crate::registry::{Counter, Registry};
+use crate::registry::Counter;
 use crate::spec::{ProcessId, StopSignal};
 use crate::units::Timestamp;
 
@@ -21,34 +21,18 @@ use crate::units::Timestamp;
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// End what the last life left running and close its records. Nothing is started before this is done.
-pub(super) async fn end_last_life(
-    unfinished: Vec<ProcessRecord>,
-    (grace, kill_wait): (Duration, Duration),
-    registry: &Registry,
-    events: &EventBus,
-) {
-    if unfinished.is_empty() {
-        return;
+/// End runs of the last life that are nobody's any more; gives the pids that were found. Nothing is started before this
+/// is done.
+pub(super) async fn end_strays(trees: Vec<Tree>, grace: Duration, kill_wait: Duration) -> Vec<u32> {
+    if trees.is_empty() {
+        return Vec::new();
     }
-    let recorded: Vec<Tree> = unfinished.iter().filter_map(tree_of).collect();
-    let with_a_run = recorded.len();
-    let trees = blocking(move || recorded_alive(recorded)).await.unwrap_or_default();
-    let stale = with_a_run - trees.len();
-    let pids = end(trees, grace, kill_wait).await;
-    for record in unfinished {
-        registry.amend(&record.process_id, |record| close(record, Timestamp::now())).await;
-    }
-    registry.count(Counter::StalePids(stale as u64)).await;
-    registry.count(Counter::CleanedUp).await;
-    tell(pids, "last-life", registry, events).await;
+    let trees = blocking(move || recorded_alive(trees)).await.unwrap_or_default();
+    end(trees, grace, kill_wait).await
 }
 
-fn tree_of(record: &ProcessRecord) -> Option<Tree> {
-    Some(Tree { leader: record.run.clone()?, process_id: record.process_id.clone(), keeper: 0, cgroup: None })
-}
-
-fn close(record: &mut ProcessRecord, at: Timestamp) {
+/// What is on record of a process that does not go on.
+pub(super) fn close(record: &mut ProcessRecord, at: Timestamp) {
     record.status = Status::Crashed;
     record.reason = "the supervisor died".to_owned();
     record.ended_at_ms = Some(at);
@@ -58,7 +42,8 @@ fn close(record: &mut ProcessRecord, at: Timestamp) {
 
 /// Those of which something lives: the main process itself, or somebody who carries its mark.
 fn recorded_alive(trees: Vec<Tree>) -> Vec<Tree> {
-    let marked: HashSet<ProcessId> = platform::scan_marked().into_iter().map(|(id, _)| id).collect();
+    let ids = trees.iter().map(|tree| &tree.process_id);
+    let marked: HashSet<ProcessId> = platform::scan_for(ids).into_iter().map(|(id, _)| id).collect();
     trees.into_iter().filter(|tree| platform::is_alive(&tree.leader) || marked.contains(&tree.process_id)).collect()
 }
 
@@ -84,8 +69,9 @@ async fn end(trees: Vec<Tree>, grace: Duration, kill_wait: Duration) -> Vec<u32>
 
 fn send(trees: Vec<Tree>, signal: StopSignal) -> (Vec<Tree>, Vec<u32>) {
     let pids = platform::members_of(&trees).concat();
-    for tree in &trees {
-        if let Err(error) = tree.signal(signal) {
+    let orders: Vec<_> = trees.iter().map(|tree| (tree.clone(), signal)).collect();
+    for (tree, done) in trees.iter().zip(platform::signal_all(&orders)) {
+        if let Err(error) = done {
             tracing::warn!(process = %tree.process_id, pid = tree.leader.pid, %error, "cannot reach the whole tree");
         }
     }
@@ -117,15 +103,15 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-async fn tell(pids: Vec<u32>, origin: &str, registry: &Registry, events: &EventBus) {
-    if pids.is_empty() {
-        return;
-    }
-    registry.count(Counter::Orphans(pids.len() as u64)).await;
-    events.publish(EventBody::OrphansCleaned { count: pids.len(), pids, origin: origin.to_owned() });
-}
-
 impl Task {
+    /// Count and name processes that were nobody's and have been ended.
+    pub(super) fn tell_orphans(&mut self, pids: Vec<u32>, origin: &str) {
+        if !pids.is_empty() {
+            self.outbox.count(Counter::Orphans(pids.len() as u64));
+            self.outbox.event(EventBody::OrphansCleaned { count: pids.len(), pids, origin: origin.to_owned() });
+        }
+    }
+
     /// A run has ended: look for leftovers in a while. A supervisor whose runs all live has nothing to look for.
     pub(super) fn want_clean_up(&mut self) {
         if !self.due.clean_up && self.closing.is_none() {
@@ -138,8 +124,10 @@ impl Task {
     pub(super) fn look_for_leftovers(&mut self) {
         self.due.clean_up = false;
         let messages = self.messages.clone();
+        let ended = self.processes.iter().filter(|(_, process)| process.life.state().is_ended());
+        let ended: Vec<ProcessId> = ended.map(|(id, _)| id.clone()).collect();
         tokio::task::spawn_blocking(move || {
-            let ids: HashSet<ProcessId> = platform::scan_marked().into_iter().map(|(id, _)| id).collect();
+            let ids: HashSet<ProcessId> = platform::scan_for(&ended).into_iter().map(|(id, _)| id).collect();
             // An error means that the supervisor is gone.
             let _ = messages.blocking_send(Message::Marked(ids.into_iter().collect()));
         });
@@ -154,7 +142,7 @@ impl Task {
             let Some(leader) = process.last_run.as_deref().cloned() else { continue };
             if process.life.state().is_ended() && !process.cleaning {
                 process.cleaning = true;
-                let tree = Tree { leader, process_id: id, keeper: process.keeper, cgroup: None };
+                let tree = Tree { leader, process_id: id, keeper: process.keeper, cgroup: process.group.clone() };
                 self.trees.look(tree, Look::Clean);
             }
         }
@@ -167,8 +155,7 @@ impl Task {
         if pids.is_empty() {
             return;
         }
-        self.outbox.count(Counter::Orphans(pids.len() as u64));
-        self.outbox.event(EventBody::OrphansCleaned { count: pids.len(), pids, origin: "ended-run".to_owned() });
+        self.tell_orphans(pids, "ended-run");
         // Once more in a while, for what was born meanwhile.
         self.want_clean_up();
     }

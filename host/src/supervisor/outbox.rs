@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::adopting::Adopted;
 use super::message::Answer;
 use crate::error::Problem;
 use crate::event::{EventBody, EventBus};
@@ -25,6 +26,7 @@ enum Entry {
 enum Reply {
     Done(Answer<()>, Result<(), Problem>),
     Started(Answer<ProcessId>, Result<ProcessId, Problem>),
+    Adopted(Answer<Adopted>, Adopted),
 }
 
 /// Bounded by what one turn can do; empty between turns.
@@ -65,6 +67,10 @@ impl Outbox {
         self.replies.push(Reply::Started(answer, result));
     }
 
+    pub(super) fn reply_adopted(&mut self, answer: Answer<Adopted>, adopted: Adopted) {
+        self.replies.push(Reply::Adopted(answer, adopted));
+    }
+
     /// Say it all. Neither the registry nor the monitor waits for the supervisor, so this ends.
     pub(super) async fn flush(&mut self, registry: &Registry, news: &mpsc::Sender<RunNews>, events: &Arc<EventBus>) {
         for entry in self.entries.drain(..) {
@@ -85,6 +91,7 @@ impl Outbox {
             match reply {
                 Reply::Done(answer, result) => drop(answer.send(result)),
                 Reply::Started(answer, result) => drop(answer.send(result)),
+                Reply::Adopted(answer, adopted) => drop(answer.send(Ok(adopted))),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Directories and files of a process: where it works, where its output goes, and where it may not be.
+//! Directories and files of a process: where it works and where its output goes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,15 +21,6 @@ pub(super) fn working_directory(wanted: Option<&Path>, default: &Path) -> Result
         _ => refuse(format!("cannot be used: {error}")),
     })?;
     if resolved.is_dir() { Ok(resolved) } else { Err(refuse("is not a directory".to_owned())) }
-}
-
-/// The restricted path that a resolved directory is or lies in. Compared component by component, so `/etc` does not
-/// match `/etcetera`; a restricted path that is itself a link restricts where it leads as well.
-pub(super) fn restriction<'a>(directory: &Path, restricted: &'a [PathBuf]) -> Option<&'a Path> {
-    let lies_in = |rule: &Path| {
-        directory.starts_with(rule) || std::fs::canonicalize(rule).is_ok_and(|target| directory.starts_with(target))
-    };
-    restricted.iter().map(PathBuf::as_path).find(|rule| lies_in(rule))
 }
 
 /// Files that receive the output of a process over all its runs.
@@ -75,26 +66,6 @@ mod tests {
             assert_eq!(problem.class, ErrorClass::Configuration);
             assert!(problem.message.contains(wanted) && problem.message.contains(text), "{problem}");
         }
-    }
-
-    #[test]
-    fn restrictions_are_compared_component_by_component() {
-        let rules = [PathBuf::from("/nonexistent/etc")];
-        assert!(restriction(Path::new("/nonexistent/etc/ssl"), &rules).is_some());
-        assert!(restriction(Path::new("/nonexistent/etc"), &rules).is_some());
-        assert!(restriction(Path::new("/nonexistent/etcetera"), &rules).is_none());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_hide_nothing_in_either_direction() {
-        let home = tempfile::tempdir().unwrap();
-        let home = home.path().canonicalize().unwrap();
-        std::fs::create_dir(home.join("secret")).unwrap();
-        std::os::unix::fs::symlink(home.join("secret"), home.join("harmless")).unwrap();
-        let resolved = working_directory(Some(Path::new("harmless")), &home).unwrap();
-        assert!(restriction(&resolved, &[home.join("secret")]).is_some(), "a link into a restricted path");
-        assert!(restriction(&resolved, &[home.join("harmless")]).is_some(), "a restricted path that is a link");
     }
 
     #[cfg(unix)]

@@ -25,8 +25,16 @@ impl Task {
             Command::Start { spec, configured, answer } => self.ask_admission(spec, configured, answer),
             Command::Check { spec, answer } => self.judge_only(spec, answer),
             Command::Ask { id, wish, answer } => self.grant(&id, wish, answer),
+            Command::Adopt { configured, answer } => self.adopt(configured, answer),
+            Command::Upgrade { program, answer } => self.upgrade(&program, answer),
+            Command::CheckOutlives(answer) => {
+                let outlives = self.check_outlives();
+                self.outbox.reply(answer, outlives);
+            }
+            Command::Leave { reason, done } => self.leave(&reason, done),
             Command::Reconfigure { settings, done } => {
-                let (config, sandbox, limits) = *settings;
+                let (config, sandbox, limits, logs) = *settings;
+                self.around.logs = logs;
                 self.reconfigure(config, sandbox, limits);
                 let _ = done.send(());
             }
@@ -75,7 +83,7 @@ impl Task {
     }
 
     fn check_open(&self) -> Result<(), Problem> {
-        if self.closing.is_none() {
+        if self.closing.is_none() && self.holding.leaving.is_none() {
             return Ok(());
         }
         Err(Problem::new(ErrorClass::Unavailable, "the supervisor is shutting down and starts nothing any more"))

@@ -1,14 +1,17 @@
 //! One process as the task keeps it: its life, what its runs need, and what is still to be said of it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::admission::{Accepted, Prepared};
 use super::outbox::{Change, Outbox};
 use super::timers::Key;
 use super::waiting::Waiting;
+use crate::care::Care;
 use crate::decision::{Ending, PastRun};
 use crate::event::Who;
 use crate::lifecycle::{Life, Live};
+use crate::link::KernelHolds;
 use crate::platform::Tree;
 use crate::queue::Ticket;
 use crate::record::{ProcessRecord, Status};
@@ -26,6 +29,8 @@ pub(super) struct Process {
     pub(super) prepared: Prepared,
     /// Changes through `lifecycle::step` only.
     pub(super) life: Life,
+    /// Whether the configuration asked for it.
+    pub(super) configured: bool,
     /// Whether memory and load gates do not hold it back.
     pub(super) exempt: bool,
     pub(super) holds_place: bool,
@@ -35,8 +40,16 @@ pub(super) struct Process {
     pub(super) timer: Option<Key>,
     pub(super) waiting: Vec<Waiting>,
     pub(super) last_run: Option<Arc<RunIdentity>>,
+    /// When the last run began.
+    pub(super) began_at: Timestamp,
+    /// When a run ended, until that is shown.
+    pub(super) ended_at: Option<Timestamp>,
     /// Who made the last run and adopts its orphans; 0 before the first.
     pub(super) keeper: u32,
+    /// The cgroup of the last run, which may be gone by now.
+    pub(super) group: Option<PathBuf>,
+    /// What the kernel keeps for it.
+    pub(super) kernel: KernelHolds,
     pub(super) history: Vec<PastRun>,
     /// How often it outlived a limit of time.
     pub(super) overtimes: u32,
@@ -47,6 +60,7 @@ pub(super) struct Process {
     /// How often it has come to an end.
     pub(super) endings: u64,
     shown: Option<(Status, String)>,
+    care: Option<Arc<Care>>,
     /// The record before it is entered in the registry.
     draft: Option<Box<ProcessRecord>>,
     changes: Vec<Change>,
@@ -54,26 +68,43 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn new(accepted: Accepted, configured: bool) -> Self {
-        let Accepted { identity, prepared, rules, record } = accepted;
+        let Accepted { identity, prepared, rules, record, kernel } = accepted;
+        Self { draft: Some(record), ..Self::with_life(identity, prepared, kernel, Life::new(rules), configured) }
+    }
+
+    /// One whose record is in the registry already.
+    pub(super) fn with_life(
+        identity: Arc<Identity>,
+        prepared: Prepared,
+        kernel: KernelHolds,
+        life: Life,
+        configured: bool,
+    ) -> Self {
         Self {
+            configured,
             exempt: configured || identity.priority == Priority::Critical,
             identity,
             prepared,
-            life: Life::new(rules),
+            life,
             holds_place: false,
             ticket: None,
             position: None,
             timer: None,
             waiting: Vec::new(),
             last_run: None,
+            began_at: Timestamp(0),
+            ended_at: None,
             keeper: 0,
+            group: None,
+            kernel,
             history: Vec::new(),
             overtimes: 0,
             unstoppable: false,
             cleaning: false,
             endings: 0,
             shown: None,
-            draft: Some(record),
+            care: None,
+            draft: None,
             changes: Vec::new(),
         }
     }
@@ -84,7 +115,16 @@ impl Process {
 
     pub(super) fn tree(&self, live: &Live) -> Tree {
         let process_id = self.identity.process_id.clone();
-        Tree { leader: (*live.run).clone(), process_id, keeper: self.keeper, cgroup: None }
+        Tree { leader: (*live.run).clone(), process_id, keeper: self.keeper, cgroup: self.group.clone() }
+    }
+
+    /// Know again what an earlier life knew of it; of a run that is known, when it began and who made it.
+    pub(super) fn remind(&mut self, record: &ProcessRecord, run: Option<(Timestamp, u32)>) {
+        self.history = record.runs.clone();
+        self.overtimes = record.violations.values().sum();
+        self.last_run = record.run.clone().map(Arc::new);
+        let (began_at, keeper) = run.unwrap_or((record.started_at_ms.unwrap_or(record.registered_at_ms), 0));
+        (self.began_at, self.keeper) = (began_at, keeper);
     }
 
     /// The process in a message.
@@ -111,9 +151,26 @@ impl Process {
         });
     }
 
+    /// Have the next life know what it must.
+    fn take_care(&mut self) {
+        let (attempts, then) = (self.life.attempts(), self.life.state().then());
+        let paused = self.life.state().live().is_some_and(|live| live.paused);
+        let same = |care: &Care| (care.attempts, care.paused) == (attempts, paused) && care.then == then;
+        if self.care.as_deref().is_some_and(same) {
+            return;
+        }
+        let spec = Arc::clone(&self.prepared.spec);
+        let care = Arc::new(Care { spec, configured: self.configured, attempts, paused, then });
+        self.care = Some(Arc::clone(&care));
+        self.change(move |record| record.care = Some(care));
+    }
+
     /// Have the registry show where it is now: one message for everything that has changed since the last.
     pub(super) fn show(&mut self, outbox: &mut Outbox, at: Timestamp) {
         let (status, reason) = (self.life.status(), self.life.state().reason());
+        // An end that a run brought is the moment of that run's end, even when nobody saw it then.
+        let at = self.ended_at.take().unwrap_or(at);
+        self.take_care();
         if self.shown.as_ref().is_none_or(|(shown, why)| (*shown, why) != (status, &reason)) {
             self.shown = Some((status, reason.clone()));
             let ended = status.is_ended();

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::LimitSettings;
+use crate::platform::GroupsAt;
+use crate::spec::{LimitSettings, NameOrNumber, Umask};
 use crate::units::{OrOff, Percent, Span};
 
 /// `[supervisor]` of the configuration, as far as this room needs it.
@@ -32,6 +33,48 @@ pub struct SupervisorConfig {
     pub max_load_per_core: OrOff<Percent>,
     /// How many processes may wait for a place.
     pub queue_length: usize,
+    /// Where the cgroups of runs are kept: `auto` (our own group, if it is delegated to us), `off`, or the path of a
+    /// directory of cgroup v2. Read at the start only.
+    pub cgroup: GroupsAt,
+    /// Who makes runs. Absent: a holder process where the program is at hand (`wasmvisor run`), in process otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launcher: Option<LauncherKind>,
+    /// What becomes of runs whose supervisor and holder have both died.
+    pub orphans: Orphans,
+    /// What becomes of runs when the supervisor is told to end.
+    pub on_shutdown: OnShutdown,
+}
+
+/// Who makes runs and owns their output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LauncherKind {
+    /// A small process of its own: runs and their output outlive the supervisor, and files are rotated.
+    Holder,
+    /// The supervisor itself: nothing is rotated, and how a run ends while no supervisor lives may stay unknown.
+    InProcess,
+}
+
+/// What becomes of runs whose supervisor and holder have both died.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Orphans {
+    /// The next supervisor goes on with them.
+    #[default]
+    Adopt,
+    /// The next supervisor ends them, and starts anew what is configured.
+    Stop,
+}
+
+/// What becomes of runs when the supervisor is told to end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnShutdown {
+    /// They are stopped.
+    #[default]
+    Stop,
+    /// They go on in the hands of the holder, and the next supervisor goes on with them.
+    Keep,
 }
 
 impl Default for SupervisorConfig {
@@ -46,25 +89,65 @@ impl Default for SupervisorConfig {
             max_memory_in_use: OrOff::Of(Percent(85.0)),
             max_load_per_core: OrOff::Of(Percent(80.0)),
             queue_length: 1000,
+            cgroup: GroupsAt::Auto,
+            launcher: None,
+            orphans: Orphans::default(),
+            on_shutdown: OnShutdown::default(),
         }
     }
 }
 
-/// `[sandbox]` of the configuration.
+/// `[sandbox]` of the configuration: what holds for every process that does not say otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SandboxConfig {
-    /// Whether paths are restricted and privileges cannot be gained.
+    /// Whether paths are restricted and privileges cannot be gained. What else is written here holds in any case.
     pub enabled: bool,
-    /// No working directory may resolve to one of these or into it.
+    /// No working directory and no path argument may resolve to one of these or into it.
     pub restricted_paths: Vec<PathBuf>,
+    /// User to run as, by name or number; the supervisor's own when absent. Needs CAP_SETUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<NameOrNumber>,
+    /// Primary group, by name or number; the user's own when absent. Needs CAP_SETGID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<NameOrNumber>,
+    /// Supplementary groups; those the user is a member of when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<NameOrNumber>>,
+    /// File mode creation mask, octal, like `"0077"`; inherited when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub umask: Option<Umask>,
+    /// Files and directories that may be read and executed, with everything below. With this or `write`, the kernel
+    /// (Landlock) closes all other files, but for what every program needs to start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<Vec<PathBuf>>,
+    /// Files and directories that may be changed as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write: Option<Vec<PathBuf>>,
+    /// Whether each run gets a `/tmp` and a `/var/tmp` of its own, empty and in memory.
+    pub private_tmp: bool,
+    /// Whether privileges cannot be gained by executing set-uid files; as `enabled` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_new_privileges: Option<bool>,
     /// What the child's environment is built from.
     pub env: EnvironmentRules,
 }
 
 impl Default for SandboxConfig {
     fn default() -> Self {
-        Self { enabled: true, restricted_paths: vec!["/etc".into(), "/usr".into()], env: EnvironmentRules::default() }
+        Self {
+            enabled: true,
+            restricted_paths: vec!["/etc".into(), "/usr".into()],
+            user: None,
+            group: None,
+            groups: None,
+            umask: None,
+            read: None,
+            write: None,
+            private_tmp: false,
+            no_new_privileges: None,
+            env: EnvironmentRules::default(),
+        }
     }
 }
 
@@ -76,6 +159,8 @@ pub struct EnvironmentRules {
     pub pass: Vec<String>,
     /// Variables set for every child; values are secrets.
     pub set: BTreeMap<String, String>,
+    /// Variables taken away again; a process may still pass or set them itself.
+    pub unset: Vec<String>,
 }
 
 impl std::fmt::Debug for EnvironmentRules {
@@ -83,6 +168,7 @@ impl std::fmt::Debug for EnvironmentRules {
         f.debug_struct("EnvironmentRules")
             .field("pass", &self.pass)
             .field("set_keys", &self.set.keys().collect::<Vec<_>>())
+            .field("unset", &self.unset)
             .finish()
     }
 }
@@ -90,7 +176,7 @@ impl std::fmt::Debug for EnvironmentRules {
 impl Default for EnvironmentRules {
     fn default() -> Self {
         let pass = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL"];
-        Self { pass: pass.map(str::to_owned).into(), set: BTreeMap::new() }
+        Self { pass: pass.map(str::to_owned).into(), set: BTreeMap::new(), unset: Vec::new() }
     }
 }
 

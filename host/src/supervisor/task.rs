@@ -3,13 +3,15 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::SupervisorConfig;
 use super::admission::Surroundings;
+use super::adoption::Legacy;
 use super::capacity::Capacity;
+use super::holding::Holding;
 use super::message::{Answer, Command, Message};
 use super::outbox::Outbox;
 use super::run::Process;
@@ -18,9 +20,9 @@ use super::trees::{Outcome, Trees};
 use super::waiting::Waiting;
 use crate::error::{ErrorClass, Problem};
 use crate::event::{EventBody, EventBus};
-use crate::lifecycle::{Input, State, step};
+use crate::lifecycle::{Effect, Input, State, step};
 use crate::link::{Action, Enforcement, RunNews};
-use crate::platform::Launcher;
+use crate::platform::{Launcher, Notice};
 use crate::policy::PolicyHost;
 use crate::registry::{Counter, Registry};
 use crate::spec::ProcessId;
@@ -34,6 +36,7 @@ pub(super) struct Inboxes {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) messages: mpsc::Receiver<Message>,
     pub(super) enforcement: mpsc::Receiver<Enforcement>,
+    pub(super) notices: Option<mpsc::Receiver<Notice>>,
 }
 
 /// What is to come that no process waits for; each is armed at most once.
@@ -68,6 +71,9 @@ pub(super) struct Task {
     pub(super) timers: Timers,
     pub(super) trees: Trees,
     pub(super) outbox: Outbox,
+    pub(super) holding: Holding,
+    /// What an earlier life left, until it is taken over.
+    pub(super) legacy: Option<Box<Legacy>>,
     /// Callers that wait for the end of everything; there is one as soon as everything is to end.
     pub(super) closing: Option<Vec<oneshot::Sender<usize>>>,
     pub(super) due: Pending,
@@ -99,6 +105,10 @@ impl Task {
                     has_monitor = asked.is_some();
                     asked.into_iter().for_each(|asked| self.enforce(asked));
                 }
+                notice = hear(&mut inboxes.notices) => {
+                    self.look_at_the_clock();
+                    self.heed(notice);
+                }
                 () = tokio::time::sleep_until(due.unwrap_or(self.now).into()), if due.is_some() => {
                     self.look_at_the_clock();
                 }
@@ -121,13 +131,19 @@ impl Task {
         self.let_in_who_waits();
         self.trees.send_out(&self.messages);
         self.outbox.flush(&self.registry, &self.news, &self.events).await;
+        self.send_settlements();
     }
 
     fn hear(&mut self, message: Message) {
         match message {
             Message::Admitted(admitted) => self.take_in(admitted),
             Message::Launched { id, run, launch, keeper } => self.launched(&id, run, launch, keeper),
-            Message::Exited { id, run, exit } => self.note(&id, Input::Exited { run, exit }),
+            Message::Exited { id, run, exit } => {
+                self.note_out_of_memory(&id, run, &exit);
+                // It may have ended while no supervisor lived to see it.
+                let ago = Duration::from_millis(self.at.ms().saturating_sub(exit.at_ms.ms()));
+                self.note(&id, Input::Exited { run, exit, ago });
+            }
             Message::Decided { id, generation, decided } => {
                 let process = self.processes.get(&id).filter(|process| process.life.generation() == generation);
                 if let Some(process) = process {
@@ -141,6 +157,8 @@ impl Task {
                 outcomes.into_iter().for_each(|outcome| self.note_outcome(outcome));
             }
             Message::Marked(ids) => self.clean_up(ids),
+            Message::Inherited(inheritance) => self.inherit(*inheritance),
+            Message::Committed(committed) => self.committed(committed),
         }
     }
 
@@ -164,6 +182,7 @@ impl Task {
             Due::Gates => self.due.gates = false,
             Due::Positions => self.show_positions(),
             Due::Orphans => self.look_for_leftovers(),
+            Due::Settlements => self.settle_again(),
         }
     }
 
@@ -174,7 +193,7 @@ impl Task {
             }
             Enforcement::LimitBroken { process_id, run_number: run, limit, action } => match action {
                 Action::Throttle => (process_id, Input::Throttle { run }),
-                Action::Restart => (process_id, Input::LimitBroken { run, limit }),
+                Action::Restart | Action::Stop => (process_id, Input::LimitBroken { run, limit }),
             },
             Enforcement::Idle { process_id, run_number: run, idle } => (process_id, Input::Idle { run, idle }),
         };
@@ -221,16 +240,24 @@ impl Task {
                 Problem::new(ErrorClass::ProcessFailure, format!("{}: {illegal}", process.title()))
             })?;
             process.life = life;
-            for effect in effects {
-                // One step has at most one effect with an answer at once: a place or a launch.
-                next = self.perform(process, effect).or(next);
-            }
+            next = self.perform_each(process, effects);
         }
         Ok(())
     }
 
+    /// Do all that follows from an adoption.
+    pub(super) fn perform_all(&mut self, process: &mut Process, effects: Vec<Effect>) -> Result<(), Problem> {
+        let next = self.perform_each(process, effects);
+        next.map_or(Ok(()), |input| self.drive(process, input))
+    }
+
+    /// Do these; one step has at most one effect with an answer at once: a place.
+    fn perform_each(&mut self, process: &mut Process, effects: Vec<Effect>) -> Option<Input> {
+        effects.into_iter().fold(None, |next, effect| self.perform(process, effect).or(next))
+    }
+
     /// Keep the lists of names, of the ended and of the stuck true.
-    fn file(&mut self, id: &ProcessId, process: &mut Process, was_ended: bool) {
+    pub(super) fn file(&mut self, id: &ProcessId, process: &mut Process, was_ended: bool) {
         let state = process.life.state();
         if matches!(state, State::Stuck { .. }) {
             self.stuck.insert(id.clone());
@@ -265,7 +292,7 @@ impl Task {
 
     /// Whether everything was to end and has, as far as it can.
     fn is_over(&self) -> bool {
-        self.closing.is_some() && self.names.len() == self.stuck.len()
+        self.holding.leaving.is_some() || (self.closing.is_some() && self.names.len() == self.stuck.len())
     }
 
     /// Nobody is left to care for. Commands that came too late are refused one by one: a caller between two states of
@@ -276,10 +303,15 @@ impl Task {
             self.obey(late);
         }
         self.outbox.flush(&self.registry, &self.news, &self.events).await;
-        self.registry.flush().await;
+        self.part_from_launcher().await;
         let survivors = self.processes.values().filter(|process| process.unstoppable).count();
         for answer in self.closing.into_iter().flatten() {
             let _ = answer.send(survivors);
+        }
+        // Before anybody is told: who is told may make the next supervisor.
+        drop(self.launcher);
+        for done in self.holding.leaving.into_iter().flatten() {
+            let _ = done.send(());
         }
     }
 
@@ -288,6 +320,21 @@ impl Task {
         let rule = problem.rule.clone().unwrap_or_default();
         self.outbox.event(EventBody::Refused { name, command, rule, message: problem.message.clone() });
         self.outbox.reply_started(answer, Err(problem));
+    }
+}
+
+/// What the launcher has to say; never, when it has nothing to say or is silent for good.
+async fn hear(notices: &mut Option<mpsc::Receiver<Notice>>) -> Notice {
+    let heard = match notices {
+        Some(notices) => notices.recv().await,
+        None => None,
+    };
+    match heard {
+        Some(notice) => notice,
+        None => {
+            *notices = None;
+            std::future::pending().await
+        }
     }
 }
 

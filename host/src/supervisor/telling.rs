@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::limits;
 use super::run::Process;
 use super::task::Task;
 use crate::decision::{Ending, LimitKind};
@@ -20,6 +21,7 @@ impl Task {
         let event = match moment {
             Moment::Starting { run } => EventBody::Starting { who, run },
             Moment::Began { live } => return self.tell_began(process, live),
+            Moment::Adopted { live, lives } => return self.tell_adopted(process, live, lives),
             Moment::StartFailed { run, message } => {
                 process.remember(self.at, 0, Ending::NotStarted(message.clone()));
                 self.outbox.count(Counter::Failed);
@@ -60,6 +62,7 @@ impl Task {
         let (at, restarts, run) = (self.at, process.life.restarts(), live.number);
         let (pid, restarted) = (live.run.pid, live.restarted);
         process.last_run = Some(Arc::clone(&live.run));
+        process.began_at = at;
         process.unstoppable = false;
         self.outbox.count(Counter::Started);
         self.outbox.event(EventBody::Started { who: process.who(), run, pid });
@@ -81,6 +84,28 @@ impl Task {
         });
     }
 
+    fn tell_adopted(&mut self, process: &mut Process, live: Live, lives: bool) {
+        let (run, restarts, began_at) = (live.number, process.life.restarts(), process.began_at);
+        process.last_run = Some(Arc::clone(&live.run));
+        if lives {
+            self.outbox.count(Counter::Adopted);
+            self.outbox.event(EventBody::Adopted { who: process.who(), run, pid: live.run.pid });
+            self.outbox.news(RunNews::Began(Box::new(began(process, &live))));
+            if live.paused {
+                let process_id = process.identity.process_id.clone();
+                self.outbox.news(RunNews::Paused { process_id, paused: true });
+            }
+        }
+        let limits = limits::in_force(&process.prepared.limits, process.kernel);
+        process.change(move |record| {
+            record.run = Some((*live.run).clone());
+            (record.run_number, record.restarts) = (run, restarts);
+            record.started_at_ms = Some(began_at);
+            record.next_restart_at_ms = None;
+            (record.parent_pid, record.limits) = (std::process::id(), limits);
+        });
+    }
+
     fn tell_ended(
         &mut self,
         process: &mut Process,
@@ -92,8 +117,8 @@ impl Task {
     ) {
         let RunExit { status, user_time_ms, system_time_ms, peak_memory_bytes, .. } = *exit;
         let (run, pid, restarted) = (live.number, live.run.pid, live.restarted);
-        let started = Timestamp(self.at.ms().saturating_sub(ms(lasted)));
-        process.remember(started, ms(lasted), ending);
+        process.remember(process.began_at, ms(lasted), ending);
+        process.ended_at = Some(exit.at_ms);
         process.change(move |record| {
             record.exit = Some(status);
             record.cpu_time_ms += user_time_ms + system_time_ms;
@@ -110,6 +135,7 @@ impl Task {
         let who = process.who();
         self.outbox.event(EventBody::Exited { who, run, pid, exit: status, lasted_ms: ms(lasted), peak_memory_bytes });
         self.want_clean_up();
+        self.settle(process.identity.process_id.clone(), run);
     }
 
     fn tell_overtime(&mut self, process: &mut Process, limit: LimitKind, after: Duration) {
@@ -129,10 +155,13 @@ fn began(process: &Process, live: &Live) -> RunBegan {
         run: (*live.run).clone(),
         began: live.began,
         limits: process.prepared.limits,
-        health_check: process.prepared.health_check.clone(),
+        group: process.group.clone(),
+        kernel: process.kernel,
+        health_check: process.prepared.spec.health_check.clone(),
         directory: process.prepared.directory.clone(),
         env: Arc::clone(&process.prepared.env),
-        restart: process.prepared.restart,
+        confinement: Arc::clone(&process.prepared.sandbox.confinement),
+        restart: process.prepared.spec.restart,
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) enum Due {
     Positions,
     /// Leftovers of ended runs are looked for.
     Orphans,
+    /// Ends that the disk has refused are offered again.
+    Settlements,
 }
 
 /// Names one timer.

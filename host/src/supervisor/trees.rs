@@ -1,13 +1,20 @@
 //! Work on process trees: signals, sweeps, throttling. Finding a tree may take a look through all processes, so it is
 //! done away from the task, one batch at a time; what comes meanwhile makes the next batch. In a batch signals go first, in order.
 
+use std::collections::HashMap;
+use std::io;
+use std::time::{Duration, Instant};
+
 use tokio::sync::mpsc;
 
 use super::message::{Answer, Message};
 use crate::error::{ErrorClass, Problem};
 use crate::lifecycle::Sweep;
-use crate::platform::{self, Tree};
-use crate::spec::StopSignal;
+use crate::platform::{self, Cgroup, Tree};
+use crate::spec::{ProcessId, StopSignal};
+
+/// How long the end of killed cgroups is waited for before their members are looked at.
+const KILL_TAKES: Duration = Duration::from_millis(20);
 
 /// How to reach the processes of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +80,7 @@ impl Trees {
         let (reaching, looking) = (std::mem::take(&mut self.reaching), std::mem::take(&mut self.looking));
         let messages = messages.clone();
         tokio::task::spawn_blocking(move || {
-            reaching.into_iter().for_each(reach);
+            reach_all(reaching);
             // An error means that the supervisor is gone, and with it whoever wanted to know.
             let _ = messages.blocking_send(Message::Trees(look(looking)));
         });
@@ -84,13 +91,30 @@ impl Trees {
     }
 }
 
-fn reach(reaching: Reaching) {
-    let Reaching { tree, reach, answer } = reaching;
-    let done = match reach {
-        Reach::All(signal) => tree.signal(signal).map(|_| ()),
-        Reach::Main(signal) => tree.signal_leader(signal).map(|_| ()),
-        Reach::Throttle => tree.throttle().map(|_| ()),
+/// Do all that was asked, in order; what is asked of whole trees in a row is asked at once.
+fn reach_all(mut reaching: Vec<Reaching>) {
+    while let Some(first) = reaching.first() {
+        let in_a_row = reaching.iter().take_while(|next| matches!(next.reach, Reach::All(_))).count();
+        let (count, done) = match first.reach {
+            Reach::All(_) => (in_a_row, signal_all(&reaching[..in_a_row])),
+            Reach::Main(signal) => (1, vec![first.tree.signal_leader(signal).map(drop)]),
+            Reach::Throttle => (1, vec![first.tree.throttle().map(drop)]),
+        };
+        reaching.drain(..count).zip(done).for_each(|(reached, done)| answer(reached, done));
+    }
+}
+
+fn signal_all(reaching: &[Reaching]) -> Vec<io::Result<()>> {
+    let order = |reaching: &Reaching| match reaching.reach {
+        Reach::All(signal) | Reach::Main(signal) => Some((reaching.tree.clone(), signal)),
+        Reach::Throttle => None,
     };
+    let orders: Vec<_> = reaching.iter().filter_map(order).collect();
+    platform::signal_all(&orders).into_iter().map(|reached| reached.map(drop)).collect()
+}
+
+fn answer(reached: Reaching, done: io::Result<()>) {
+    let Reaching { tree, reach, answer } = reached;
     if let Err(error) = &done {
         tracing::warn!(process = %tree.process_id, pid = tree.leader.pid, ?reach, %error, "cannot reach the whole tree");
     }
@@ -110,27 +134,45 @@ fn look(trees: Vec<(Tree, Look)>) -> Vec<Outcome> {
     }
     let (trees, looks): (Vec<_>, Vec<_>) = trees.into_iter().unzip();
     let found = platform::members_of(&trees);
+    let kills = |look: &Look| matches!(look, Look::Clean | Look::Sweep { sweep: Sweep::Kill, .. });
+    let ends = looks.iter().zip(&found).map(|(look, found)| kills(look) && !found.is_empty());
+    let ends: Vec<Tree> = trees.iter().zip(ends).filter(|(_, ends)| *ends).map(|(tree, _)| tree.clone()).collect();
+    let mut left_of = kill(ends);
     let each = trees.into_iter().zip(looks).zip(found);
-    each.map(|((tree, look), found)| match look {
-        Look::Sweep { sweep, generation } => {
-            let killed = sweep == Sweep::Kill && !found.is_empty();
-            let survivors = if killed { kill(&tree) } else { found };
-            Outcome::Swept { tree, generation, survivors }
+    each.map(|((tree, look), found)| {
+        let left = left_of.remove(&tree.process_id).unwrap_or_else(|| found.clone());
+        if left.is_empty() {
+            take_group_away(&tree);
         }
-        Look::Clean => {
-            if !found.is_empty() {
-                kill(&tree);
-            }
-            Outcome::Cleaned { tree, pids: found }
+        match look {
+            Look::Sweep { generation, .. } => Outcome::Swept { tree, generation, survivors: left },
+            Look::Clean => Outcome::Cleaned { tree, pids: found },
         }
     })
     .collect()
 }
 
-/// Kill a tree and say who is left of it a moment later.
-fn kill(tree: &Tree) -> Vec<u32> {
-    if let Err(error) = tree.signal(StopSignal::KILL) {
-        tracing::warn!(process = %tree.process_id, pid = tree.leader.pid, %error, "cannot kill the whole tree");
+/// Kill these trees and say who is left of each a moment later. A process has one run that is swept or cleaned.
+fn kill(trees: Vec<Tree>) -> HashMap<ProcessId, Vec<u32>> {
+    let orders: Vec<_> = trees.iter().map(|tree| (tree.clone(), StopSignal::KILL)).collect();
+    for (tree, done) in trees.iter().zip(platform::signal_all(&orders)) {
+        if let Err(error) = done {
+            tracing::warn!(process = %tree.process_id, pid = tree.leader.pid, %error, "cannot kill the whole tree");
+        }
     }
-    tree.members()
+    let until = Instant::now() + KILL_TAKES;
+    for group in trees.iter().filter_map(|tree| tree.cgroup.as_deref()) {
+        // The kernel tells when it is empty. One that is not by then is looked at again, as trees without groups are.
+        let _ = Cgroup::at(group).wait_empty(until.saturating_duration_since(Instant::now()));
+    }
+    let left = platform::members_of(&trees);
+    trees.into_iter().map(|tree| tree.process_id).zip(left).collect()
+}
+
+/// Nobody is left in it, and what it has counted was read when the run ended.
+fn take_group_away(tree: &Tree) {
+    let Some(group) = tree.cgroup.as_deref() else { return };
+    if let Err(error) = Cgroup::at(group).remove() {
+        tracing::warn!(process = %tree.process_id, %error, "an empty cgroup stays until the next start");
+    }
 }

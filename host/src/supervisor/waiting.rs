@@ -128,7 +128,7 @@ mod tests {
     fn exited(run: u32) -> Input {
         let status = ExitStatus::Signal(15);
         let exit = RunExit { status, at_ms: Timestamp(0), user_time_ms: 0, system_time_ms: 0, peak_memory_bytes: 0 };
-        Input::Exited { run, exit }
+        Input::Exited { run, exit, ago: Duration::ZERO }
     }
 
     fn stop() -> Input {

@@ -15,6 +15,8 @@ pub(super) enum Asked {
     End(&'static str),
     /// That the configuration is read again.
     Reload,
+    /// That the program now at our path takes over.
+    Upgrade,
 }
 
 /// Signals that were sent to the program; each kind is kept until it is asked for.
@@ -23,6 +25,7 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    user_two: Signal,
 }
 
 impl Signals {
@@ -37,6 +40,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
+            user_two: listen(SignalKind::user_defined2())?,
         })
     }
 
@@ -45,6 +49,7 @@ impl Signals {
             _ = self.terminate.recv() => Asked::End("SIGTERM"),
             _ = self.interrupt.recv() => Asked::End("SIGINT"),
             _ = self.hang_up.recv() => Asked::Reload,
+            _ = self.user_two.recv() => Asked::Upgrade,
         }
     }
 

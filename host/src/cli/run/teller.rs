@@ -46,7 +46,7 @@ impl Teller {
         put_json(Out::People, &ProblemDocument::from(problem.clone())).await;
     }
 
-    /// Tell what happened and what happens, until everything has stopped.
+    /// Tell what happened and what happens, until everything has stopped or been left.
     pub(super) async fn follow(self, (past, mut coming): (Vec<Arc<Event>>, Subscription)) {
         for event in past {
             self.tell(&event).await;
@@ -55,7 +55,7 @@ impl Teller {
             match coming.next().await {
                 Received::Event(event) => {
                     self.tell(&event).await;
-                    if matches!(event.body, EventBody::SupervisorStopped { .. }) {
+                    if matches!(event.body, EventBody::SupervisorStopped { .. } | EventBody::SupervisorLeft { .. }) {
                         return;
                     }
                 }

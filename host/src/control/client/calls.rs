@@ -1,5 +1,7 @@
 //! One method for each route.
 
+use std::path::PathBuf;
+
 use hyper::Method;
 use serde_json::json;
 
@@ -8,8 +10,9 @@ use crate::agents::{AgentRequest, AgentResult, AgentStatistics, AgentTask};
 use crate::control::params::{self, escape};
 use crate::control::types::{
     About, CheckRequest, Done, EventQuery, InspectQuery, LogQuery, RestartRequest, SignalRequest, SwapRequest,
+    UpgradeRequest,
 };
-use crate::daemon::Reloaded;
+use crate::daemon::{Reloaded, Upgrading};
 use crate::error::Problem;
 use crate::health::HealthReport;
 use crate::policy::{BindingInfo, PluginInfo, Swapped};
@@ -127,6 +130,11 @@ impl Client {
     /// Read the configuration again.
     pub async fn reload(&self) -> Result<Reloaded, Problem> {
         self.call(Method::POST, "/v1/reload", NO_BODY).await
+    }
+
+    /// Let another program take over; the one at the path of the present one when none is named.
+    pub async fn upgrade(&self, program: Option<PathBuf>) -> Result<Upgrading, Problem> {
+        self.post("/v1/upgrade", &UpgradeRequest { program }).await
     }
 
     /// The bindings in force.

@@ -108,8 +108,12 @@ pub(crate) async fn logs(
     Path(name): Path<String>,
     Params(query): Params<LogQuery>,
 ) -> Result<Response, Refusal> {
-    let record = context.daemon.registry.find(&name).await?;
-    let body = logs::stream(context.daemon.registry.clone(), record, query, context.ending.clone());
+    let daemon = &context.daemon;
+    let output = match daemon.registry.find(&name).await {
+        Ok(record) => logs::Output::of(&record),
+        Err(unknown) => logs::Output::of_forgotten(&daemon.state_dir.join("logs"), &name).ok_or(unknown)?,
+    };
+    let body = logs::stream(&daemon.logs, daemon.registry.clone(), output, query, context.ending.clone()).await?;
     let body = axum::body::Body::from_stream(body);
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }

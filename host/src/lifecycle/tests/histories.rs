@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::decision::RestartDecision;
+use crate::decision::{Ending, RestartDecision};
 use proptest::prelude::*;
 
 /// What may happen next; a choice that has no object in the present world is left out.
@@ -63,6 +63,32 @@ impl World {
         }
     }
 
+    /// The same in the middle of a life that an earlier supervisor has begun.
+    fn inherited(restart: RestartMode, was: u8) -> Self {
+        let mut world = Self::new(restart);
+        let then = [None, Some(Then::Restart), Some(Then::Down { reason: "asked".to_owned() })];
+        let ending = Ending::Ended(ExitStatus::Code(1));
+        let was = match was % 6 {
+            place @ 0..3 => {
+                world.live.insert(100);
+                let (identity, began, then) = (identity(100), world.now, then[usize::from(place)].clone());
+                Was::Running { identity, began, paused: false, lives: place != 0, then }
+            }
+            3 => Was::Deciding { ending, lasted: Duration::from_secs(1) },
+            4 => Was::Backoff { left: Duration::from_secs(1) },
+            _ => Was::Waiting,
+        };
+        // A pending restart was allowed, or asked for, in the earlier life.
+        world.allowed_restarts = u32::from(matches!(was, Was::Backoff { .. } | Was::Running { then: Some(_), .. }));
+        world.asked_starts = u32::from(was == Was::Waiting);
+        world.holds_place = was != Was::Waiting;
+        let rules = Rules { restart, ..rules() };
+        let (life, effects) = Life::adopted(Past { rules, run: 1, attempts: 0, restarts: 0, was }, world.now);
+        world.life = life;
+        effects.into_iter().for_each(|effect| world.take_in(effect));
+        world
+    }
+
     fn input_for(&mut self, happening: Happening) -> Option<Input> {
         let (generation, run) = (self.life.generation(), self.life.run_number());
         let reason = "asked".to_owned();
@@ -79,7 +105,7 @@ impl World {
             Happening::Launch { succeeds } => std::mem::take(&mut self.launching).then(|| self.launch(succeeds)),
             Happening::Exit { code } => self.live.pop_first().map(|_| {
                 let status = if code == 0 { ExitStatus::Code(0) } else { ExitStatus::Signal(9) };
-                Input::Exited { run, exit: exit(status) }
+                Input::Exited { run, exit: exit(status), ago: Duration::ZERO }
             }),
             Happening::Timer => self.timer.take().map(|generation| Input::Timer { generation }),
             Happening::Decide { give_up, delay, attempt } => self.question.take().map(|generation| {
@@ -102,7 +128,9 @@ impl World {
                 Some(match kind % 4 {
                     0 => Input::Timer { generation },
                     1 => Input::Swept { generation, survivors: vec![] },
-                    2 => Input::Exited { run: run.checked_sub(1)?, exit: exit(ExitStatus::Code(0)) },
+                    2 => {
+                        Input::Exited { run: run.checked_sub(1)?, exit: exit(ExitStatus::Code(0)), ago: Duration::ZERO }
+                    }
                     _ => {
                         let decision = RestartDecision::RestartAfter { delay_ms: 0, attempt: 99 };
                         Input::Decided { generation, decision }
@@ -222,6 +250,20 @@ fn modes() -> impl Strategy<Value = RestartMode> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_to_an_adopted_one_the_rules_hold_and_a_stop_always_ends(
+        mode in modes(),
+        was in any::<u8>(),
+        history in prop::collection::vec(happenings(), 0..80)
+    ) {
+        let mut world = World::inherited(mode, was);
+        for happening in history {
+            world.happen(happening);
+        }
+        prop_assert!(world.let_it_end(), "did not end: {:?}", world.life);
+        prop_assert!(world.live.is_empty());
+    }
 
     #[test]
     fn whatever_happens_the_rules_hold_and_a_stop_always_ends(

@@ -108,7 +108,7 @@ fn input(name: &str, life: &Life) -> Input {
         "place granted" => Input::PlaceGranted,
         "launched" => Input::Launched(Launch::Made(identity(200))),
         "launch failed" => Input::Launched(Launch::Failed("no such file".to_owned())),
-        "exited" => Input::Exited { run, exit: exit(ExitStatus::Code(1)) },
+        "exited" => Input::Exited { run, exit: exit(ExitStatus::Code(1)), ago: Duration::ZERO },
         "stop" => Input::Stop { reason },
         "kill" => Input::Kill { reason },
         "restart" => Input::Restart,
@@ -131,7 +131,9 @@ fn input(name: &str, life: &Life) -> Input {
             decision: RestartDecision::RestartAfter { delay_ms: 0, attempt: 9 },
         },
         "late sweep" => Input::Swept { generation: generation.wrapping_sub(1), survivors: vec![] },
-        "earlier run's exit" => Input::Exited { run: run.wrapping_sub(1), exit: exit(ExitStatus::Code(0)) },
+        "earlier run's exit" => {
+            Input::Exited { run: run.wrapping_sub(1), exit: exit(ExitStatus::Code(0)), ago: Duration::ZERO }
+        }
         other => panic!("no input is called {other}"),
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of `monitor::watched`: tables and properties, no processes.
 
 use super::*;
+use crate::decision::LimitKind;
 use crate::health::{IssueKind, IssueSet};
 use crate::sample::{Direction, ProcessState};
 use crate::spec::{HealthCheck, Limits, Priority, ProcessId};
@@ -22,6 +23,8 @@ pub(in crate::monitor) fn began(name: &str, run_number: u32, began: Instant) -> 
         run: crate::sample::RunIdentity { pid: 7, start_ticks: 1, boot_id: "b".to_owned() },
         began,
         limits: Limits { memory: Some(Bytes::mib(100)), cpu: Some(Percent(80.0)), ..Limits::default() },
+        group: None,
+        kernel: Default::default(),
         health_check: Some(HealthCheck {
             command: vec!["true".to_owned()],
             interval: None,
@@ -31,6 +34,7 @@ pub(in crate::monitor) fn began(name: &str, run_number: u32, began: Instant) -> 
         }),
         directory: "/".into(),
         env: Arc::default(),
+        confinement: Arc::default(),
         restart: RestartMode::OnFailure,
     })
 }
@@ -231,7 +235,7 @@ fn a_request_that_found_no_room_is_made_again() {
 #[test]
 fn memory_over_its_limit_is_counted_and_a_restart_asked() {
     let mut run = Run::new();
-    run.sample(0, sample(101, 0));
+    run.sample(0, sample(120, 0));
     let mut counts = Vec::new();
     for second in [0, 5, 10] {
         run.watched.check_limits(run.at(second), |violation, count| counts.push((violation.limit, count)));

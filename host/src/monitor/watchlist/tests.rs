@@ -210,7 +210,7 @@ fn a_crash_loop_keeps_one_memory_of_its_process() {
 fn a_broken_limit_is_told_counted_and_asked_about() {
     let mut scene = Scene::new();
     let keys = [scene.begin("a", 1, 0)];
-    scene.tick(&keys, 101, None, 1);
+    scene.tick(&keys, 120, None, 1);
     assert_eq!(scene.out.violations, [(ProcessId::new("p-a"), LimitKind::Memory)]);
     let told = scene
         .out

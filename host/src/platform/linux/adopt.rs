@@ -9,7 +9,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::stat;
 use super::sys::{self, Child};
-use crate::sample::RunIdentity;
 
 /// Become the parent of orphaned descendants, so that a tree can be found after its leader's death. Returns a future
 /// that reaps them for ever; the supervisor's own runs are left to their `ExitWatch`. For the daemon; a library user's
@@ -43,12 +42,6 @@ pub(super) fn adopted_children() -> Vec<u32> {
     let mut children = Vec::new();
     stat::children_of_thread(own, own, &mut children);
     children
-}
-
-/// Whether a run was started by this process and not by one before it. A run that began in the same clock tick as this
-/// process counts as older: the caller then looks further than it must, and not less far.
-pub(super) fn is_of_this_life(run: &RunIdentity) -> bool {
-    stat::read_stat(std::process::id()).is_ok_and(|own| run.start_ticks > own.start_ticks)
 }
 
 fn reap_adopted() {

@@ -1,66 +1,78 @@
 //! Between clone and exec: the steps a new process takes before it becomes the program.
 //!
 //! The child shares this process's memory (`CLONE_VM`) while the thread that made it stands still (`CLONE_VFORK`), so no
-//! page is copied, however large the daemon. The price: what runs here may neither allocate, lock nor panic. All it
-//! needs is prepared before, and it only makes system calls. Only `launch` enters.
+//! page is copied, however large the daemon. The price: what runs here may neither allocate, lock nor panic, and calls
+//! the kernel itself wherever the C library would act on all threads. All it needs is prepared before. `launch` and the
+//! holder enter, by `start`.
 //!
 //! It also starts on a shared descriptor table (`CLONE_FILES`) and leaves it with `close_range(UNSHARE)`, which copies
 //! nothing that it would then close: the cost of a start does not grow with the descriptors the daemon has open.
+//!
+//! The order of the steps, and why:
+//!
+//! ```text
+//! session, cgroup     the group is joined before anything is used that it should count
+//! descriptors         output files are opened by who we are: a switched user needs no rights on them
+//! claims, limits      favours and hard limits can only be raised while we are who we are
+//! directory           entered before the mounts: unshare(2) takes it along, a descriptor would stay behind
+//! mounts              need the rights of who we are, and Landlock forbids them afterwards
+//! no_new_privs        Landlock asks for it, unless we are privileged
+//! Landlock            its paths are opened by who we are, in the child's own view of the files
+//! groups, gid, uid    the last step that needs a right
+//! directory again     whether the new user may be there at all
+//! program             opened as the new user, then executed from that very descriptor
+//! ```
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+mod claims;
+mod descriptors;
+mod into_group;
+mod landlock;
+mod mounts;
+mod place;
+mod program;
+mod report;
+mod step;
+mod user;
 
-const CLOSE_RANGE_UNSHARE: libc::c_uint = 1 << 1;
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
+
+pub(super) use claims::{Claims, Limits};
+pub(super) use descriptors::Output;
+pub(super) use landlock::{FileRights, Rule};
+pub(super) use mounts::{Maps, PrivateTmp};
+pub(super) use program::Program;
+use report::{Report, SharedReport};
+pub(super) use step::Step;
+pub(super) use user::Become;
+
 /// Signal numbers are 1 to 64 on every architecture Rust's Linux targets know, MIPS aside.
 const LAST_SIGNAL: c_int = 64;
 
-/// A step of the child, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    Clone,
-    Session,
-    Descriptors,
-    NullInput,
-    Output,
-    ErrorOutput,
-    Directory,
-    Privileges,
-    HandleLimit,
-    Execute,
-}
-
-impl Step {
-    const ALL: [Self; 10] = [
-        Self::Clone,
-        Self::Session,
-        Self::Descriptors,
-        Self::NullInput,
-        Self::Output,
-        Self::ErrorOutput,
-        Self::Directory,
-        Self::Privileges,
-        Self::HandleLimit,
-        Self::Execute,
-    ];
-}
-
-/// Everything the child needs, as the system calls take it.
+/// Everything the child needs, as the system calls take it. Made by `prepare`.
 pub(super) struct Prepared {
-    pub(super) program: CString,
+    pub(super) program: Program,
     pub(super) argv: Vec<CString>,
     pub(super) env: Vec<CString>,
     pub(super) directory: CString,
-    pub(super) stdout: CString,
-    pub(super) stderr: CString,
-    pub(super) niceness: c_int,
-    /// Text for `/proc/self/oom_score_adj`; `None` when what it inherits is right.
-    pub(super) oom_score: Option<CString>,
-    /// Soft and hard limit to set; `None` leaves both.
-    pub(super) handles: Option<(u64, u64)>,
+    /// Whether directory and program are resolved paths in which no symbolic link may have appeared since.
+    pub(super) pinned: bool,
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+    /// `cgroup.procs` of the group to join; `None` stays in ours, or where the clone has put it.
+    pub(super) cgroup: Option<CString>,
+    /// What all of the run is known by (see `tag`); `None` for what is no run.
+    pub(super) tag: Option<u64>,
+    pub(super) claims: Claims,
+    pub(super) limits: Limits,
+    pub(super) umask: Option<libc::mode_t>,
+    pub(super) private_tmp: Option<PrivateTmp>,
     pub(super) no_new_privileges: bool,
+    pub(super) files: Option<FileRights>,
+    pub(super) user: Option<Become>,
 }
 
 /// A child that executes its program.
@@ -73,55 +85,123 @@ pub(super) struct Born {
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) step: Step,
+    /// Which of several, for the steps that say so; else 0.
+    pub(super) detail: u32,
     pub(super) source: io::Error,
 }
 
-/// Memory for the child's stack: it must not use its maker's, which it shares and which stands still in a call.
-pub(super) struct Stack(Vec<u128>);
+/// Why a step of the child failed; the reason is in `errno`.
+#[derive(Debug, Clone, Copy)]
+struct Failed {
+    step: Step,
+    detail: u32,
+}
 
-impl Default for Stack {
-    fn default() -> Self {
-        // 64 KiB: the steps need less than 2 KiB, in a debug build too.
-        Self(vec![0; 4096])
+impl Failed {
+    const fn at(step: Step) -> Self {
+        Self { step, detail: 0 }
     }
 }
 
-/// What maker and child share. The child writes once, before it ends; the maker reads after that.
+/// What every step says.
+type Taken = Result<(), Failed>;
+
+/// Memory for the child's stack: it must not use its maker's, which it shares and which stands still in a call. And for
+/// the report of a child that has a copy of all other memory.
+pub(super) struct Stack {
+    memory: Vec<u128>,
+    report: Option<SharedReport>,
+}
+
+impl Default for Stack {
+    fn default() -> Self {
+        // 64 KiB: the steps need less than 4 KiB, in a debug build too.
+        Self { memory: vec![0; 4096], report: None }
+    }
+}
+
+impl Stack {
+    fn report(&mut self) -> Option<&Report> {
+        if self.report.is_none() {
+            self.report = SharedReport::new().ok();
+        }
+        self.report.as_ref().map(SharedReport::get)
+    }
+}
+
+/// What maker and child share.
 struct Shared<'a> {
     prepared: &'a Prepared,
     argv: &'a [*const c_char],
     env: &'a [*const c_char],
-    failed_step: AtomicI32,
-    errno: AtomicI32,
+    report: &'a Report,
 }
 
 /// Make a process that executes the program. The calling thread must have every signal blocked, so that no handler
 /// of this process runs in the child. Returns when the child has become the program, or failed and was reaped.
 pub(super) fn start(prepared: &Prepared, stack: &mut Stack) -> Result<Born, Refused> {
     let (argv, env) = (pointers(&prepared.argv), pointers(&prepared.env));
-    let shared = Shared { prepared, argv: &argv, env: &env, failed_step: AtomicI32::new(-1), errno: AtomicI32::new(0) };
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::CLONE_FILES | libc::SIGCHLD;
+    let report = Report::default();
+    let shared = Shared { prepared, argv: &argv, env: &env, report: &report };
+    let dumpable = prepared.user.as_ref().map(|_| user::dumpable());
+    let outcome = clone(&shared, stack);
+    dumpable.into_iter().for_each(user::restore_dumpable);
+    let (pid, pidfd) = outcome?;
+    conclude(pid, pidfd, &report)
+}
+
+/// The same for a process that is small and has one thread: the child is born in the group behind this descriptor, which
+/// is that of `prepared.cgroup`. Where the kernel cannot do that, it joins it.
+pub(super) fn start_in(group: BorrowedFd<'_>, mut prepared: Prepared, stack: &mut Stack) -> Result<Born, Refused> {
+    let joins = prepared.cgroup.take();
+    if let Some(report) = stack.report() {
+        report.reset();
+        let (argv, env) = (pointers(&prepared.argv), pointers(&prepared.env));
+        let shared = Shared { prepared: &prepared, argv: &argv, env: &env, report };
+        if let Ok((pid, pidfd)) = into_group::clone_into(group, namespaces(&prepared), || take_steps(&shared)) {
+            return conclude(pid, pidfd, report);
+        }
+    }
+    // If the group is the reason, joining it says so.
+    prepared.cgroup = joins;
+    start(&prepared, stack)
+}
+
+/// What became of the child.
+fn conclude(pid: u32, pidfd: OwnedFd, report: &Report) -> Result<Born, Refused> {
+    let Some(step) = Step::of_number(report.failed_step.load(Ordering::Acquire)) else {
+        return Ok(Born { pid, pidfd });
+    };
+    // It has ended or is about to; nobody else will ever learn of it, so it is reaped here.
+    let _ = super::sys::reap(super::sys::Child::Pid(pid), true);
+    let detail = u32::try_from(report.detail.load(Ordering::Acquire)).unwrap_or(0);
+    Err(Refused { step, detail, source: io::Error::from_raw_os_error(report.errno.load(Ordering::Acquire)) })
+}
+
+/// Namespaces that the child is to be born in, as flags of clone(2).
+fn namespaces(prepared: &Prepared) -> c_int {
+    let own_users = prepared.private_tmp.as_ref().is_some_and(PrivateTmp::needs_user_namespace);
+    if own_users { libc::CLONE_NEWUSER } else { 0 }
+}
+
+/// The clone itself: the child takes the steps while this thread stands still.
+fn clone(shared: &Shared<'_>, stack: &mut Stack) -> Result<(u32, OwnedFd), Refused> {
+    let namespaces = namespaces(shared.prepared);
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::CLONE_FILES | libc::SIGCHLD | namespaces;
     let mut pidfd: c_int = -1;
     // SAFETY: the stack is ours alone, aligned to 16 bytes and given by its upper end; `shared` and all it points to
     // outlive the call, and CLONE_VFORK holds this thread until the child no longer uses this memory. `child_main`
     // keeps to async-signal-safe calls. CLONE_PIDFD has the kernel write the descriptor where the fifth argument says.
     let pid = unsafe {
-        let top = stack.0.as_mut_ptr_range().end.cast::<c_void>();
-        libc::clone(child_main, top, flags, (&raw const shared).cast_mut().cast::<c_void>(), &raw mut pidfd)
+        let top = stack.memory.as_mut_ptr_range().end.cast::<c_void>();
+        libc::clone(child_main, top, flags, (&raw const *shared).cast_mut().cast::<c_void>(), &raw mut pidfd)
     };
     if pid < 0 {
-        return Err(Refused { step: Step::Clone, source: io::Error::last_os_error() });
+        let step = if namespaces != 0 { Step::UserNamespace } else { Step::Clone };
+        return Err(Refused { step, detail: 0, source: io::Error::last_os_error() });
     }
     // SAFETY: the kernel made the descriptor for this call and nobody else knows it.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    let Some(step) = failed_step(&shared) else { return Ok(Born { pid: pid as u32, pidfd }) };
-    // It has ended or is about to; nobody else will ever learn of it, so it is reaped here.
-    let _ = super::sys::reap(super::sys::Child::Pid(pid as u32), true);
-    Err(Refused { step, source: io::Error::from_raw_os_error(shared.errno.load(Ordering::Acquire)) })
-}
-
-fn failed_step(shared: &Shared<'_>) -> Option<Step> {
-    usize::try_from(shared.failed_step.load(Ordering::Acquire)).ok().and_then(|step| Step::ALL.get(step).copied())
+    Ok((pid as u32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
 }
 
 /// The null-terminated array that execve(2) takes.
@@ -130,61 +210,53 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 }
 
 extern "C" fn child_main(argument: *mut c_void) -> c_int {
-    // SAFETY: `start` passed a pointer to its `Shared`, which lives while it is held by CLONE_VFORK.
+    // SAFETY: `clone` passed a pointer to its `Shared`, which lives while it is held by CLONE_VFORK.
     let shared = unsafe { &*argument.cast::<Shared<'_>>() };
-    let step = steps(shared);
-    // SAFETY: errno is a plain number of the thread that stands still.
-    shared.errno.store(unsafe { *libc::__errno_location() }, Ordering::Release);
-    shared.failed_step.store(step as i32, Ordering::Release);
+    take_steps(shared)
+}
+
+/// Take the steps, and report the one that failed; only then does it return.
+fn take_steps(shared: &Shared<'_>) -> c_int {
+    let failed = steps(shared).err().unwrap_or(Failed::at(Step::Execute));
+    // SAFETY: errno is a plain number of the thread that stands still, or of the child's own copy of it.
+    shared.report.errno.store(unsafe { *libc::__errno_location() }, Ordering::Release);
+    shared.report.detail.store(failed.detail as i32, Ordering::Release);
+    shared.report.failed_step.store(failed.step as i32, Ordering::Release);
     127
 }
 
-/// Take every step; returns the one that failed, for the last does not return when it succeeds.
-fn steps(shared: &Shared<'_>) -> Step {
+/// Take every step, in the order that the head of this file explains. The last does not return when it succeeds.
+fn steps(shared: &Shared<'_>) -> Taken {
     let plan = shared.prepared;
-    let (yes, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
     reset_dispositions();
-    // SAFETY: every call below takes numbers or pointers to null-terminated strings and arrays that outlive it.
-    unsafe {
-        if libc::setsid() < 0 {
-            return Step::Session;
-        }
-        if let Some(failed) = replace_descriptors(plan) {
-            return failed;
-        }
-        lower_claims(plan);
-        if libc::chdir(plan.directory.as_ptr()) < 0 {
-            return Step::Directory;
-        }
-        if plan.no_new_privileges && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, yes, unused, unused, unused) < 0 {
-            return Step::Privileges;
-        }
-        if plan.handles.is_some_and(|(soft, hard)| !limit_handles(soft, hard)) {
-            return Step::HandleLimit;
-        }
-        set_mask_empty();
-        libc::execve(plan.program.as_ptr(), shared.argv.as_ptr(), shared.env.as_ptr());
+    // SAFETY: takes nothing.
+    if unsafe { libc::setsid() } < 0 {
+        return Err(Failed::at(Step::Session));
     }
-    // Handlers are default here, so a signal may end the child now: it was going to anyway.
-    Step::Execute
-}
-
-/// Leave the shared descriptor table for one with 0, 1 and 2 only. Returns the step that failed, if one did.
-fn replace_descriptors(plan: &Prepared) -> Option<Step> {
-    // SAFETY: numbers and null-terminated strings only; closing touches a table of the child's own, by UNSHARE.
-    unsafe {
-        if libc::syscall(libc::SYS_close_range, 0, libc::c_uint::MAX, CLOSE_RANGE_UNSHARE) < 0 {
-            return Some(Step::Descriptors);
-        }
-        // The table is empty now, so these become 0, 1 and 2.
-        if libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY) != 0 {
-            return Some(Step::NullInput);
-        }
+    place::join_cgroup(plan.cgroup.as_deref())?;
+    descriptors::replace(&plan.stdout, &plan.stderr)?;
+    plan.tag.into_iter().for_each(super::tag::put_on);
+    claims::lower(&plan.claims)?;
+    claims::limit(&plan.limits)?;
+    place::enter(&plan.directory, plan.pinned)?;
+    if let Some(mask) = plan.umask {
+        // SAFETY: takes a plain number, and this mask is the child's own (no CLONE_FS).
+        unsafe { libc::umask(mask) };
     }
-    if open_output(&plan.stdout) != 1 {
-        return Some(Step::Output);
+    if let Some(private) = &plan.private_tmp {
+        mounts::make_private_tmp(private)?;
     }
-    (open_output(&plan.stderr) != 2).then_some(Step::ErrorOutput)
+    if plan.no_new_privileges {
+        user::give_up_new_privileges()?;
+    }
+    if let Some(files) = &plan.files {
+        landlock::confine(files, plan.pinned)?;
+    }
+    if let Some(user) = &plan.user {
+        user::switch(user)?;
+        place::stay()?;
+    }
+    program::execute(&plan.program, plan.pinned, &plan.limits, shared.argv, shared.env)
 }
 
 /// Every signal to its default. Execution would keep the ignored ones ignored, and until then a handler of the daemon
@@ -201,54 +273,5 @@ fn reset_dispositions() {
     }
 }
 
-fn set_mask_empty() {
-    let empty = 0_u64;
-    // SAFETY: the pointer is valid for the eight bytes of the kernel's signal set.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &raw const empty,
-            std::ptr::null_mut::<u64>(),
-            8_usize,
-        );
-    }
-}
-
-fn open_output(path: &CStr) -> c_int {
-    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOCTTY;
-    // SAFETY: the path is null-terminated and outlives the call.
-    unsafe { libc::open(path.as_ptr(), flags, 0o600 as libc::c_uint) }
-}
-
-/// Niceness and OOM score, as far as the kernel lets us: a worker without them is better than none.
-fn lower_claims(plan: &Prepared) {
-    // SAFETY: plain numbers, null-terminated strings, and a buffer of the stated length.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, plan.niceness);
-        if let Some(score) = &plan.oom_score {
-            let fd = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-            if fd >= 0 {
-                libc::write(fd, score.as_ptr().cast(), score.as_bytes().len());
-                libc::close(fd);
-            }
-        }
-    }
-}
-
-/// Set `RLIMIT_NOFILE`; where the hard limit cannot be raised, as near as it allows.
-fn limit_handles(soft: u64, hard: u64) -> bool {
-    let mut limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
-    // SAFETY: the pointers are valid for the structure.
-    unsafe {
-        if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0 {
-            return true;
-        }
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) < 0 {
-            return false;
-        }
-        limit.rlim_max = limit.rlim_max.min(hard);
-        limit.rlim_cur = limit.rlim_max.min(soft);
-        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) == 0
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -61,19 +61,25 @@ impl Files {
 
     /// Append the children of the process's first thread. `text` is scratch space.
     pub(super) fn children(&self, text: &mut Vec<u8>, children: &mut Vec<u32>) {
-        let Some(file) = &self.children else { return };
-        let mut length = 0;
-        loop {
-            if text.len() < length + 1024 {
-                text.resize(length + 4096, 0);
-            }
-            match file.read_at(&mut text[length..], length as u64) {
-                Ok(0) | Err(_) => break,
-                Ok(read) => length += read,
-            }
+        if let Some(file) = &self.children {
+            append_pids(file, text, children);
         }
-        parse_pids(&text[..length], children);
     }
+}
+
+/// Append the pids that a file of the kernel lists, read from its beginning. `text` is scratch space.
+pub(super) fn append_pids(file: &File, text: &mut Vec<u8>, pids: &mut Vec<u32>) {
+    let mut length = 0;
+    loop {
+        if text.len() < length + 1024 {
+            text.resize(length + 4096, 0);
+        }
+        match file.read_at(&mut text[length..], length as u64) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => length += read,
+        }
+    }
+    parse_pids(&text[..length], pids);
 }
 
 /// Whether the size of `/proc/PID/fd` is the number of its entries (Linux 6.2 and newer).

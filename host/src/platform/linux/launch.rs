@@ -5,18 +5,17 @@
 //! that this process adopts are listed under its main thread. So runs and adopted orphans are never taken for each
 //! other, without a book to keep. The thread ends when the launcher and all its `ExitWatch`es are gone.
 
-use std::ffi::CString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tokio::sync::oneshot;
 
-use super::child::{self, Born, Prepared, Refused, Stack, Step};
+use super::child::{self, Born, Prepared, Stack};
 use super::exit::ExitWatch;
-use super::{limits, stat, sys};
-use crate::platform::{LaunchError, LaunchPlan, Launched, Launcher, PROCESS_ID_VARIABLE, PendingLaunch};
+use super::prepare::{Preparer, check_paths, explain};
+use super::{stat, sys};
+use crate::platform::{LaunchError, LaunchPlan, Launched, Launcher, PendingLaunch};
 use crate::sample::RunIdentity;
 
 /// Launches that may wait for the launch thread; a caller beyond that waits for a place.
@@ -36,26 +35,13 @@ pub(super) struct Job {
 ///
 /// Make it before the `Sampler`: it remembers the descriptor limit it finds, and a child whose plan states none gets
 /// that one back. Needs Linux 5.9 (pidfds, `close_range`) and a mounted `/proc`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct InProcessLauncher {
     /// To the thread that makes children; started at the first launch. Full (`WINDOW` launches wait): the launch is
     /// refused as one that the system has no room for.
     thread: Option<SyncSender<Job>>,
     boot_id: Option<String>,
-    inherited_handles: Option<(u64, u64)>,
-    own_oom_score: Option<i32>,
-}
-
-impl Default for InProcessLauncher {
-    fn default() -> Self {
-        let own = std::fs::read_to_string("/proc/self/oom_score_adj");
-        Self {
-            thread: None,
-            boot_id: None,
-            inherited_handles: limits::handles().ok(),
-            own_oom_score: own.ok().and_then(|text| text.trim().parse().ok()),
-        }
-    }
+    preparer: Preparer,
 }
 
 impl Launcher for InProcessLauncher {
@@ -78,7 +64,7 @@ impl InProcessLauncher {
         reply: oneshot::Sender<Result<Launched, LaunchError>>,
     ) -> Result<(), LaunchError> {
         let boot_id = self.boot_id(&plan)?;
-        let prepared = self.prepare(&plan)?;
+        let prepared = self.preparer.prepare(&plan).map_err(|refused| explain(refused, &plan))?;
         let thread = self.thread(&plan)?;
         let job = Job { plan, prepared, boot_id, thread: thread.clone(), reply };
         thread.try_send(job).map_err(|error| match error {
@@ -110,32 +96,6 @@ impl InProcessLauncher {
         self.thread = Some(jobs.clone());
         Ok(jobs)
     }
-
-    fn prepare(&self, plan: &LaunchPlan) -> Result<Prepared, LaunchError> {
-        let path = |path: &Path| text(path.as_os_str().as_bytes(), path);
-        let argv: Result<_, _> = plan.argv.iter().map(|word| text(word.as_bytes(), &plan.program)).collect();
-        let mut env = Vec::with_capacity(plan.env.len() + 1);
-        for (key, value) in &plan.env {
-            env.push(text(format!("{key}={value}").as_bytes(), &plan.program)?);
-        }
-        if !plan.env.iter().any(|(key, _)| key == PROCESS_ID_VARIABLE) {
-            env.push(text(format!("{PROCESS_ID_VARIABLE}={}", plan.process_id).as_bytes(), &plan.program)?);
-        }
-        let wanted = plan.oom_score_adjustment.clamp(-1000, 1000);
-        let oom_score = (self.own_oom_score != Some(wanted)).then(|| wanted.to_string());
-        Ok(Prepared {
-            program: path(&plan.program)?,
-            argv: argv?,
-            env,
-            directory: path(&plan.directory)?,
-            stdout: path(&plan.stdout)?,
-            stderr: path(&plan.stderr)?,
-            niceness: plan.niceness,
-            oom_score: oom_score.map(|score| text(score.as_bytes(), &plan.program)).transpose()?,
-            handles: plan.rlimits.file_handles.map(|count| (count.into(), count.into())).or(self.inherited_handles),
-            no_new_privileges: plan.confinement.no_new_privileges,
-        })
-    }
 }
 
 /// The launch thread: a child for every job, until nobody can send another.
@@ -143,8 +103,10 @@ fn make_children(queue: &Receiver<Job>) {
     sys::block_all_signals();
     let mut stack = Stack::default();
     for job in queue {
-        let made = child::start(&job.prepared, &mut stack).map_err(|refused| explain(refused, &job.plan));
-        let launched = made.and_then(|born| known(born, job.boot_id, job.thread));
+        // The paths last: the shorter the time until the child, the less can change.
+        let made = check_paths(&job.plan).and_then(|()| child::start(&job.prepared, &mut stack));
+        let launched =
+            made.map_err(|refused| explain(refused, &job.plan)).and_then(|born| known(born, job.boot_id, job.thread));
         if let Err(Ok(unwanted)) = job.reply.send(launched) {
             // Whoever asked no longer listens: nobody would ever know of this run.
             unwanted.exit.destroy();
@@ -167,28 +129,6 @@ fn known(born: Born, boot_id: String, thread: SyncSender<Job>) -> Result<Launche
     }
 }
 
-fn text(bytes: &[u8], path: &Path) -> Result<CString, LaunchError> {
-    // The error of `CString` holds the text, which may be a secret; it is not passed on.
-    let nul = "a NUL byte in a path, an argument or a variable";
-    CString::new(bytes).map_err(|_| fail("prepare", path, io::Error::new(io::ErrorKind::InvalidInput, nul)))
-}
-
 fn fail(operation: &'static str, path: &Path, source: io::Error) -> LaunchError {
     LaunchError { operation, path: path.to_owned(), source }
-}
-
-fn explain(refused: Refused, plan: &LaunchPlan) -> LaunchError {
-    let (operation, path): (_, PathBuf) = match refused.step {
-        Step::Clone => ("make a process for", plan.program.clone()),
-        Step::Session => ("start a session for", plan.program.clone()),
-        Step::Descriptors => ("close inherited descriptors (needs Linux 5.9) for", plan.program.clone()),
-        Step::NullInput => ("open", PathBuf::from("/dev/null")),
-        Step::Output => ("open output file", plan.stdout.clone()),
-        Step::ErrorOutput => ("open output file", plan.stderr.clone()),
-        Step::Directory => ("change to directory", plan.directory.clone()),
-        Step::Privileges => ("give up new privileges for", plan.program.clone()),
-        Step::HandleLimit => ("limit file handles of", plan.program.clone()),
-        Step::Execute => ("execute", plan.program.clone()),
-    };
-    LaunchError { operation, path, source: refused.source }
 }

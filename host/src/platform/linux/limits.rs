@@ -11,6 +11,11 @@ pub(super) fn handles() -> io::Result<(u64, u64)> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?)
 }
 
+/// Set soft and hard limit of open descriptors; a hard limit once lowered stays low.
+pub(super) fn set_handles((soft, hard): (u64, u64)) -> io::Result<()> {
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?)
+}
+
 /// Let this process open as many descriptors as the hard limit allows; returns that number. Children do not get it:
 /// see `InProcessLauncher`.
 ///

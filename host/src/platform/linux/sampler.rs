@@ -7,10 +7,12 @@
 //! along; so that the totals never fall, they are made of the rises between samples.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
-use super::files::{DESCRIPTORS, Figures, Files, size_counts_handles};
+use super::files::{DESCRIPTORS, Figures, Files, append_pids, size_counts_handles};
 use super::stat::{self, Stat};
 use super::sums::{Meter, Sums};
 use super::{limits, shared, sys};
@@ -73,9 +75,16 @@ impl Default for Sampler {
 impl Sampler {
     /// Read this run from now on under `key`; a run that was read under it before is forgotten.
     pub fn track(&mut self, key: u64, leader: RunIdentity) {
+        self.track_group(key, leader, None);
+    }
+
+    /// The same for a run with a cgroup of its own: whoever is in that is read as well, whatever became of its parent.
+    pub fn track_group(&mut self, key: u64, leader: RunIdentity, group: Option<&Path>) {
         self.untrack(key);
         self.place.insert(key, self.runs.len());
-        self.runs.push(Tracked::new(key, leader));
+        // Without the file the run is read as one without a group.
+        let group = group.and_then(|group| File::open(group.join("cgroup.procs")).ok());
+        self.runs.push(Tracked::new(key, leader, group));
     }
 
     /// Forget it.
@@ -129,6 +138,8 @@ struct Member {
 struct Tracked {
     key: u64,
     leader: RunIdentity,
+    /// The list of its cgroup's members.
+    group: Option<File>,
     /// The leader first, once it has been read. A descendant stays until it ends, even if its parent ends before.
     members: Vec<Member>,
     cpu: Meter,
@@ -140,15 +151,20 @@ struct Tracked {
 }
 
 impl Tracked {
-    fn new(key: u64, leader: RunIdentity) -> Self {
+    fn new(key: u64, leader: RunIdentity, group: Option<File>) -> Self {
         let (cpu, disk_read, disk_written) = Default::default();
-        Self { key, leader, members: Vec::new(), cpu, disk_read, disk_written, before: None, samples: 0 }
+        Self { key, leader, group, members: Vec::new(), cpu, disk_read, disk_written, before: None, samples: 0 }
     }
 
     fn sample(&mut self, machine: &mut Machine, scratch: &mut Scratch) -> io::Result<Sample> {
         let mut sums = Sums::default();
         if self.members.is_empty() {
             self.find_leader(machine)?;
+        }
+        if let Some(group) = &self.group {
+            scratch.children.clear();
+            append_pids(group, &mut scratch.text, &mut scratch.children);
+            self.welcome(machine, scratch, &mut sums);
         }
         let now = Instant::now();
         let walk_threads = self.samples.is_multiple_of(THREAD_WALK_EVERY);

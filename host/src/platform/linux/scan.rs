@@ -1,10 +1,11 @@
-//! Processes of the whole machine, recognised by the marker in their environment.
+//! Processes of the whole machine, recognised by their tag or by the marker in their environment.
 //!
 //! Owns no state. Costs some ten microseconds a process, so it is for start-up and for what cannot be found otherwise.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::stat;
+use super::{stat, tag};
 use crate::platform::PROCESS_ID_VARIABLE;
 use crate::spec::ProcessId;
 
@@ -14,19 +15,24 @@ use crate::spec::ProcessId;
 /// One look serves any number of ids: for the clean-up of what a supervisor's last life has left. The marker is
 /// inherited and proves nothing about age: check the identity, or signal through a `Tree`.
 pub fn scan_marked() -> Vec<(ProcessId, u32)> {
-    scan_since(0)
+    young(0).filter_map(|pid| marker_of(pid).map(|id| (id, pid))).collect()
 }
 
-/// The same, without the processes that are older than this moment (clock ticks since boot).
-pub(super) fn scan_since(oldest: u64) -> Vec<(ProcessId, u32)> {
+/// The living processes of this machine that belong to one of these, with its id: those with its tag, whatever they have
+/// made of their environment, and those with its marker. As `scan_marked` otherwise.
+pub fn scan_for<'a>(ids: impl IntoIterator<Item = &'a ProcessId>) -> Vec<(ProcessId, u32)> {
+    let tags: HashMap<u64, &ProcessId> = ids.into_iter().map(|id| (tag::of(id), id)).collect();
+    let owner = |pid: u32| match tag::read(pid) {
+        Some(tag) => tags.get(&tag).map(|id| (*id).clone()),
+        None => marker_of(pid).filter(|id| tags.contains_key(&tag::of(id))),
+    };
+    young(0).filter_map(|pid| owner(pid).map(|id| (id, pid))).collect()
+}
+
+/// Living processes that are not older than this moment (clock ticks since boot).
+pub(super) fn young(oldest: u64) -> impl Iterator<Item = u32> {
     let pids = stat::numeric_names("/proc").into_iter();
-    let young = pids.filter(|pid| stat::read_stat(*pid).is_ok_and(|stat| stat.start_ticks >= oldest && stat.lives()));
-    young.filter_map(|pid| marker_of(pid).map(|id| (id, pid))).collect()
-}
-
-/// Whether the process carries the marker of this one.
-pub(super) fn is_marked(pid: u32, id: &ProcessId) -> bool {
-    marker_of(pid).is_some_and(|marker| marker == *id)
+    pids.filter(move |pid| stat::read_stat(*pid).is_ok_and(|stat| stat.start_ticks >= oldest && stat.lives()))
 }
 
 /// While a program is being executed its environment reads as empty: how often to look again, and how long to leave it
@@ -34,7 +40,8 @@ pub(super) fn is_marked(pid: u32, id: &ProcessId) -> bool {
 const LOOKS: u32 = 50;
 const BETWEEN_LOOKS: Duration = Duration::from_micros(200);
 
-fn marker_of(pid: u32) -> Option<ProcessId> {
+/// The id in the marker of the process.
+pub(super) fn marker_of(pid: u32) -> Option<ProcessId> {
     for _ in 0..LOOKS {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
         if !environment.is_empty() || !is_executing(pid) {

@@ -107,6 +107,12 @@ pub(crate) fn is_alive(identity: &RunIdentity) -> bool {
         && read_stat(identity.pid).is_ok_and(|stat| stat.start_ticks == identity.start_ticks && stat.lives())
 }
 
+/// Whether exactly this run lives and stands still (SIGSTOP).
+pub(crate) fn is_stopped(identity: &RunIdentity) -> bool {
+    is_of_this_boot(identity)
+        && read_stat(identity.pid).is_ok_and(|stat| stat.start_ticks == identity.start_ticks && stat.state == b'T')
+}
+
 /// This moment in the unit of start times.
 pub(super) fn now_ticks() -> u64 {
     let per_tick = 1_000_000_000 / sys::ticks_per_second();

@@ -15,6 +15,8 @@ const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
 /// An ended child, as waitid(2) tells it.
 pub(super) struct Ended {
+    /// Which child.
+    pub(super) pid: u32,
     /// `CLD_EXITED`, `CLD_KILLED` or `CLD_DUMPED`.
     pub(super) code: i32,
     /// Exit code or signal, by `code`.
@@ -30,6 +32,8 @@ pub(super) enum Child<'a> {
     Descriptor(BorrowedFd<'a>),
     /// The one with this pid.
     Pid(u32),
+    /// Whichever comes first.
+    Any,
 }
 
 /// Reap a child that has ended; `None` when it still runs and `block` is false.
@@ -37,6 +41,7 @@ pub(super) fn reap(child: Child<'_>, block: bool) -> io::Result<Option<Ended>> {
     let (kind, id) = match child {
         Child::Descriptor(fd) => (libc::P_PIDFD, i64::from(fd.as_raw_fd())),
         Child::Pid(pid) => (libc::P_PID, i64::from(pid)),
+        Child::Any => (libc::P_ALL, 0),
     };
     let options = libc::WEXITED | if block { 0 } else { libc::WNOHANG };
     loop {
@@ -50,7 +55,7 @@ pub(super) fn reap(child: Child<'_>, block: bool) -> io::Result<Option<Ended>> {
             // fields that waitid(2) fills.
             let (info, usage) = unsafe { (info.assume_init(), usage.assume_init()) };
             let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-            return Ok((pid != 0).then_some(Ended { code: info.si_code, status, usage }));
+            return Ok((pid > 0).then_some(Ended { pid: pid as u32, code: info.si_code, status, usage }));
         }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
@@ -70,11 +75,58 @@ pub(super) fn pidfd_open(pid: u32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Have the runtime watch a pidfd, which becomes readable when its process ends. Gives it back when the poller refuses.
-pub(super) fn watch(pidfd: OwnedFd) -> Result<AsyncFd<OwnedFd>, OwnedFd> {
+/// `PIDFD_GET_INFO`, `_IOWR(0xFF, 11, struct pidfd_info)` with the structure's first version (`linux/pidfd.h`).
+const PIDFD_GET_INFO: libc::c_ulong = 0xC040_FF0B;
+/// Ask for the exit status, or: it is there.
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+
+/// `struct pidfd_info`, first version: 64 bytes.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    /// Ids of process and parent, users and groups.
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// The end of a process that is not our child, as its pidfd tells it.
+pub(super) enum StrangersEnd {
+    /// A status as wait(2) gives it.
+    Status(i32),
+    /// Its parent has not waited for it yet.
+    NotYet,
+    /// This kernel does not tell (before 6.15).
+    NeverTold,
+}
+
+/// Ask a pidfd how its process ended (Linux 6.15).
+pub(super) fn strangers_end(pidfd: BorrowedFd<'_>) -> StrangersEnd {
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the pointer is valid for the 64 bytes that the request's number states.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO as _, &raw mut info) };
+    match (result, io::Error::last_os_error().raw_os_error()) {
+        (0, _) if info.mask & PIDFD_INFO_EXIT != 0 => StrangersEnd::Status(info.exit_code),
+        (0, _) if is_told_by_this_kernel() => StrangersEnd::NotYet,
+        _ => StrangersEnd::NeverTold,
+    }
+}
+
+/// Whether this kernel is 6.15 or later: the structure of an earlier one looks the same as one of a living process.
+fn is_told_by_this_kernel() -> bool {
+    let release = nix::sys::utsname::uname().map(|names| names.release().to_string_lossy().into_owned());
+    let mut numbers = release.iter().flat_map(|text| text.split(['.', '-'])).map(|part| part.parse::<u32>().ok());
+    let (major, minor) = (numbers.next().flatten(), numbers.next().flatten());
+    (major, minor) >= (Some(6), Some(15))
+}
+
+/// Have the runtime watch a descriptor for readability (a pidfd is readable when its process has ended). Gives it back
+/// when the poller refuses.
+pub(super) fn watch(descriptor: OwnedFd) -> Result<AsyncFd<OwnedFd>, OwnedFd> {
     // SAFETY: an `OwnedFd` stays open and keeps its number until it is dropped, which `AsyncFd` does after it has
     // deregistered it.
-    unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }.map_err(|refused| refused.into_parts().0)
+    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(|refused| refused.into_parts().0)
 }
 
 fn pidfd_send(pidfd: BorrowedFd<'_>, signal: i32, flags: libc::c_uint) -> io::Result<()> {

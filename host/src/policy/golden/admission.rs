@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 
 use super::Golden;
 use super::words::{Who, arguments, no_function};
-use crate::policy::admission::{Admissions, check};
+use crate::policy::admission::{Admissions, call, check};
 use crate::policy::bindings::admission as wit;
+use crate::policy::convert;
 use crate::policy::fault::Fault;
 use crate::policy::judge::Judge;
+use crate::spec::Identity;
 
 /// The arguments of `decide`. `lookups` says what each query of the policy resolves to; what it lacks was not found.
 #[derive(Deserialize, Default)]
@@ -30,29 +32,44 @@ struct Question {
     lookups: HashMap<String, String>,
 }
 
-/// A request without the answers to the policy's look-ups, and what they will be.
+/// A question, and what the policy's look-ups resolve to.
 pub(super) struct Asked {
-    request: wit::Request,
-    lookups: HashMap<String, String>,
+    question: Question,
+    identity: Identity,
 }
 
 impl From<Question> for Asked {
-    fn from(question: Question) -> Self {
+    fn from(mut question: Question) -> Self {
+        let identity = std::mem::take(&mut question.identity).into();
+        Self { question, identity }
+    }
+}
+
+impl Asked {
+    fn put(&self, judge: &mut Judge<Admissions>, resolved: &[Option<String>]) -> Result<Value, Fault> {
+        let Self { question, identity } = self;
+        let tags = convert::texts(&identity.tags);
         let request = wit::Request {
-            identity: question.identity.into(),
-            command: question.command,
-            found: question.found,
-            resolved: question.resolved,
-            args: question.args,
-            directory: question.directory,
-            environment_keys: question.environment_keys,
+            identity: convert::identity(identity, &tags),
+            command: &question.command,
+            found: question.found.as_deref(),
+            resolved: question.resolved.as_deref(),
+            args: &convert::texts(&question.args),
+            directory: &question.directory,
+            environment_keys: &convert::texts(&question.environment_keys),
             memory_limit_bytes: question.memory_limit_bytes,
             cpu_limit_percent: question.cpu_limit_percent,
             execution_limit_ms: question.execution_limit_ms,
             now_ms: question.now_ms,
-            lookups: Vec::new(),
+            lookups: &[],
         };
-        Self { request, lookups: question.lookups }
+        judge.ask(
+            |live| call(live, &request, resolved),
+            |decision| {
+                let shown = show(&decision);
+                check(decision).map(|_| shown)
+            },
+        )
     }
 }
 
@@ -67,17 +84,9 @@ impl Golden for Admissions {
     }
 
     fn put(judge: &mut Judge<Self>, question: &Asked) -> Result<Value, Fault> {
-        let lookup =
-            |query: &String| wit::Lookup { query: query.clone(), resolved: question.lookups.get(query).cloned() };
-        let lookups = judge.wake()?.extra.iter().map(lookup).collect();
-        let request = wit::Request { lookups, ..question.request.clone() };
-        judge.ask(
-            |live| live.guest.call_decide(&mut live.store, &request),
-            |decision| {
-                let shown = show(&decision);
-                check(decision).map(|_| shown)
-            },
-        )
+        let resolve = |query: &String| question.question.lookups.get(query).cloned();
+        let resolved: Vec<_> = judge.wake()?.extra.iter().map(resolve).collect();
+        question.put(judge, &resolved)
     }
 }
 

@@ -11,11 +11,12 @@ use crate::policy::bindings::{alert as wit, types};
 use crate::policy::convert;
 use crate::policy::fault::Fault;
 use crate::policy::judge::Judge;
+use crate::spec::Identity;
 
 /// A question and its arguments.
 pub(super) enum Question {
     Evaluate { tick: wit::Tick, subjects: Vec<wit::Subject> },
-    Explain { who: types::Identity, subject: wit::Subject, finding: wit::Finding },
+    Explain { who: Identity, subject: wit::Subject, finding: wit::Finding },
 }
 
 #[derive(Deserialize, Default)]
@@ -140,10 +141,14 @@ impl Golden for Alerts {
                     check(evaluation, subjects.len()).map(|_| shown)
                 },
             ),
-            Question::Explain { who, subject, finding } => judge.ask(
-                |live| live.guest.call_explain(&mut live.store, who, *subject, *finding),
-                |line| convert::text("explanation", line, 200).map(|line| json!({ "line": line })),
-            ),
+            Question::Explain { who, subject, finding } => {
+                let tags = convert::texts(&who.tags);
+                let who = convert::identity(who, &tags);
+                judge.ask(
+                    |live| live.guest.call_explain(&mut live.store, who, *subject, *finding),
+                    |line| convert::text("explanation", line, 200).map(|line| json!({ "line": line })),
+                )
+            }
         }
     }
 }

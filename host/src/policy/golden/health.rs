@@ -10,11 +10,12 @@ use crate::policy::convert;
 use crate::policy::fault::Fault;
 use crate::policy::health::{Health, check, check_report};
 use crate::policy::judge::Judge;
+use crate::spec::Identity;
 
 /// A question and its arguments.
 pub(super) enum Question {
     Assess { tick: wit::Tick, readings: Vec<wit::Reading>, history: Vec<f32> },
-    Explain { tick: wit::Tick, who: types::Identity, reading: wit::Reading, history: Vec<f32> },
+    Explain { tick: wit::Tick, who: Identity, reading: wit::Reading, history: Vec<f32> },
 }
 
 #[derive(Deserialize, Default)]
@@ -145,13 +146,17 @@ impl Golden for Health {
                     check(verdicts, readings.len()).map(|_| json!({ "verdict": shown }))
                 },
             ),
-            Question::Explain { tick, who, reading, history } => judge.ask(
-                |live| live.guest.call_explain(&mut live.store, *tick, who, *reading, history),
-                |explanation| {
-                    let shown = report(&explanation);
-                    check_report(explanation).map(|_| shown)
-                },
-            ),
+            Question::Explain { tick, who, reading, history } => {
+                let tags = convert::texts(&who.tags);
+                let who = convert::identity(who, &tags);
+                judge.ask(
+                    |live| live.guest.call_explain(&mut live.store, *tick, who, *reading, history),
+                    |explanation| {
+                        let shown = report(&explanation);
+                        check_report(explanation).map(|_| shown)
+                    },
+                )
+            }
         }
     }
 }

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use super::Golden;
 use super::words::{Who, arguments, bits, no_function};
 use crate::policy::bindings::restart as wit;
+use crate::policy::convert;
 use crate::policy::fault::Fault;
 use crate::policy::judge::Judge;
 use crate::policy::restart::{Restart, call, check};
+use crate::spec::Identity;
 
 /// The arguments of `decide`.
 #[derive(Deserialize, Default)]
@@ -47,54 +49,65 @@ struct Past {
     ending: Ending,
 }
 
-impl From<Ending> for wit::Ending {
-    fn from(ending: Ending) -> Self {
-        match ending {
-            Ending::Exited(code) => Self::Exited(code),
-            Ending::Signalled(number) => Self::Signalled(number),
-            Ending::Unhealthy(score) => Self::Unhealthy(score),
-            Ending::Limit(which) => Self::Limit(which),
-            Ending::NotStarted(why) => Self::NotStarted(why),
-            Ending::Unknown => Self::Unknown,
+impl Ending {
+    fn to_wit(&self) -> wit::Ending<'_> {
+        match self {
+            Self::Exited(code) => wit::Ending::Exited(*code),
+            Self::Signalled(number) => wit::Ending::Signalled(*number),
+            Self::Unhealthy(score) => wit::Ending::Unhealthy(*score),
+            Self::Limit(which) => wit::Ending::Limit(which),
+            Self::NotStarted(why) => wit::Ending::NotStarted(why),
+            Self::Unknown => wit::Ending::Unknown,
         }
     }
 }
 
-impl From<Past> for wit::PastRun {
-    fn from(past: Past) -> Self {
-        Self { started_ms: past.started_ms, lasted_ms: past.lasted_ms, ending: past.ending.into() }
+impl Past {
+    fn to_wit(&self) -> wit::PastRun<'_> {
+        wit::PastRun { started_ms: self.started_ms, lasted_ms: self.lasted_ms, ending: self.ending.to_wit() }
     }
 }
 
-impl From<Question> for wit::Failure {
-    fn from(question: Question) -> Self {
-        Self {
-            identity: question.identity.into(),
-            ending: question.ending.into(),
-            lasted_ms: question.lasted_ms,
-            attempts: question.attempts,
-            max_attempts: question.max_attempts,
-            restarts_total: question.restarts_total,
-            history: question.history.into_iter().map(Into::into).collect(),
-            now_ms: question.now_ms,
-            jitter_seed: question.jitter_seed,
-        }
+/// A question and who it is about.
+pub(super) struct Asked {
+    question: Question,
+    identity: Identity,
+}
+
+impl From<Question> for Asked {
+    fn from(mut question: Question) -> Self {
+        let identity = std::mem::take(&mut question.identity).into();
+        Self { question, identity }
     }
 }
 
 impl Golden for Restart {
-    type Question = wit::Failure;
+    type Question = Asked;
 
-    fn read(ask: Option<&str>, input: toml::Table) -> Result<wit::Failure, String> {
+    fn read(ask: Option<&str>, input: toml::Table) -> Result<Asked, String> {
         match ask {
             None | Some("decide") => arguments::<Question>(input).map(Into::into),
             Some(other) => no_function(other, "`decide`, or nothing"),
         }
     }
 
-    fn put(judge: &mut Judge<Self>, question: &wit::Failure) -> Result<Value, Fault> {
+    fn put(judge: &mut Judge<Self>, asked: &Asked) -> Result<Value, Fault> {
+        let Asked { question, identity } = asked;
+        let tags = convert::texts(&identity.tags);
+        let history: Vec<_> = question.history.iter().map(Past::to_wit).collect();
+        let failure = wit::Failure {
+            identity: convert::identity(identity, &tags),
+            ending: question.ending.to_wit(),
+            lasted_ms: question.lasted_ms,
+            attempts: question.attempts,
+            max_attempts: question.max_attempts,
+            restarts_total: question.restarts_total,
+            history: &history,
+            now_ms: question.now_ms,
+            jitter_seed: question.jitter_seed,
+        };
         judge.ask(
-            |live| call(live, question),
+            |live| call(live, &failure),
             |decision| {
                 let shown = show(&decision);
                 check(decision).map(|_| shown)
@@ -116,16 +129,16 @@ fn show(decision: &wit::Decision) -> Value {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<wit::Failure, String> {
-        Restart::read(None, toml::from_str(text).unwrap())
+    fn read(text: &str) -> Result<Question, String> {
+        Restart::read(None, toml::from_str(text).unwrap()).map(|asked| asked.question)
     }
 
     #[test]
     fn an_ending_is_one_key_or_the_word_unknown() {
         let ending = |text: &str| read(text).map(|failure| failure.ending);
-        assert!(matches!(ending("ending = { not_started = 'x' }"), Ok(wit::Ending::NotStarted(why)) if why == "x"));
-        assert!(matches!(ending("ending = 'unknown'"), Ok(wit::Ending::Unknown)));
-        assert!(matches!(ending(""), Ok(wit::Ending::Unknown)));
+        assert!(matches!(ending("ending = { not_started = 'x' }"), Ok(Ending::NotStarted(why)) if why == "x"));
+        assert!(matches!(ending("ending = 'unknown'"), Ok(Ending::Unknown)));
+        assert!(matches!(ending(""), Ok(Ending::Unknown)));
         assert!(ending("ending = { exitted = 1 }").is_err() && ending("ending = 'exited'").is_err());
     }
 

@@ -40,11 +40,10 @@ pub(super) struct Who {
     tags: Vec<String>,
 }
 
-impl From<Who> for types::Identity {
+impl From<Who> for Identity {
     fn from(who: Who) -> Self {
         let Who { process_id, name, task_id, agent_type, priority, tags } = who;
-        let process_id = ProcessId::new(process_id);
-        convert::identity(&Identity { process_id, name, task_id, agent_type, priority, tags })
+        Self { process_id: ProcessId::new(process_id), name, task_id, agent_type, priority, tags }
     }
 }
 
@@ -84,7 +83,7 @@ mod tests {
 
     #[test]
     fn nobody_in_particular_has_normal_priority_and_no_name() {
-        let who = types::Identity::from(arguments::<Who>(toml::Table::new()).unwrap());
-        assert_eq!((who.name.as_str(), who.priority), ("", types::Priority::Normal));
+        let who = Identity::from(arguments::<Who>(toml::Table::new()).unwrap());
+        assert_eq!((who.name.as_str(), who.priority), ("", Priority::Normal));
     }
 }

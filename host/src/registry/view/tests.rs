@@ -88,8 +88,8 @@ fn an_amendment_cannot_change_the_id() {
 fn a_run_is_new_once() {
     let mut view = View::new(1);
     let id = ProcessId::new("a");
-    assert!(!view.put(record("a")).new_run);
-    let named = |view: &mut View, pid| view.amend(&id, move |record| record.run = run(pid)).unwrap().new_run;
+    assert!(!view.put(record("a")).urgent);
+    let named = |view: &mut View, pid| view.amend(&id, move |record| record.run = run(pid)).unwrap().urgent;
     assert!(named(&mut view, 10));
     assert!(!named(&mut view, 10));
     assert!(named(&mut view, 11));
