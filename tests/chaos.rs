@@ -19,6 +19,8 @@ use crate::torture::{Launching, head};
 
 /// Services at once.
 const SERVICES: usize = 50;
+/// How long the next holder takes at most until it has the pipes of the last one's runs.
+const TAKING_OVER: Duration = Duration::from_secs(2);
 
 /// More descriptors or threads than at first are no leak as long as they are fewer than the rounds that could leak them.
 const SLACK: usize = 4;
@@ -59,6 +61,8 @@ struct Chaos {
     person: Option<Child>,
     /// When both have been dead at once, and the kernel had nobody to tell.
     darkness: Vec<Darkness>,
+    /// Times without a holder: what a run that ended then had in its pipes, the kernel has dropped.
+    headless: Vec<Darkness>,
 }
 
 impl Chaos {
@@ -74,7 +78,8 @@ impl Chaos {
         torture_program::install(&fleet, "bin");
         std::fs::create_dir(fleet.path().join("books")).expect("a directory");
         let books = Books::of(&fleet);
-        let mut chaos = Self { fleet, dice: Dice(seed * 2 + 1), books, person: None, darkness: Vec::new() };
+        let mut chaos =
+            Self { fleet, dice: Dice(seed * 2 + 1), books, person: None, darkness: Vec::new(), headless: Vec::new() };
         chaos.fleet.launch();
         chaos
     }
@@ -99,6 +104,10 @@ impl Chaos {
         if victim == Victim::Both || self.dice.roll(3) > 0 {
             self.fleet.await_answer();
             self.books.note(&self.fleet);
+        }
+        if victim != Victim::Supervisor {
+            // The next holder has its pipes a moment later.
+            self.headless.push(Darkness { began, ended: SystemTime::now() + TAKING_OVER });
         }
         if victim == Victim::Both {
             self.darkness.push(Darkness { began, ended: SystemTime::now() });
@@ -171,7 +180,7 @@ impl Chaos {
         self.fleet.signal("TERM");
         assert_eq!(self.fleet.await_end(), Some(0), "{}", self.fleet.end_of_log());
         mistakes.extend(left_of(&self.fleet).iter().map(|left| format!("left after the end: {left:?}")));
-        mistakes.extend(self.books.check(&self.darkness, asked));
+        mistakes.extend(self.books.check(&self.darkness, &self.headless, asked));
         let gone = wait_for(|| self.fleet.holders().is_empty().then_some(()));
         mistakes
             .extend(gone.is_none().then(|| format!("the holder is left after the end: {:?}", self.fleet.holders())));

@@ -14,14 +14,6 @@ pub(crate) enum Launching {
 impl Launching {
     /// The keys of `[supervisor]` that ask for it.
     pub(crate) fn keys(&self) -> String {
-        let known = |key: &str| include_str!("../../host/src/config/default.toml").contains(key);
-        if !known("cgroup") {
-            return match self {
-                _ if !known("launcher") => String::new(),
-                Self::InProcess => "launcher = \"in-process\"".to_owned(),
-                _ => "launcher = \"holder\"".to_owned(),
-            };
-        }
         match self {
             Self::InProcess => "launcher = \"in-process\"\ncgroup = \"off\"".to_owned(),
             Self::ByHolder => "launcher = \"holder\"\ncgroup = \"off\"".to_owned(),

@@ -1,7 +1,7 @@
 //! Dealings with the launcher as one that outlives this life: ends that it need not keep any longer, what it has to say,
 //! and leaving everything to it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -129,7 +129,7 @@ impl Task {
     }
 
     /// Have the launcher go over to another program.
-    pub(super) fn upgrade(&mut self, program: &PathBuf, answer: Answer<()>) {
+    pub(super) fn upgrade(&mut self, program: &Path, answer: Answer<()>) {
         let upgraded = self.check_outlives().and_then(|()| {
             self.launcher.upgrade(program).map_err(|error| {
                 let message = format!("{} cannot take over as the holder: {error}", program.display());

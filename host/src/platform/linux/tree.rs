@@ -23,8 +23,20 @@ const KILL_ROUNDS: usize = 8;
 /// Pids of the members of each tree, its leader first if it lives. One look serves them all.
 pub(crate) fn members(trees: &[Tree]) -> Vec<Vec<u32>> {
     let mut batch = Batch::over(trees.iter());
-    let pids = |tree: &Tree| batch.find(tree, Depth::Usual).iter().map(|member| member.pid).collect();
-    trees.iter().map(pids).collect()
+    trees.iter().map(|tree| members_of(tree, &mut batch)).collect()
+}
+
+/// Nobody there is believed only after a look in which nobody moved: one that forks and ends all the time is between two
+/// looks at any moment.
+fn members_of(tree: &Tree, batch: &mut Batch) -> Vec<u32> {
+    for _ in 1..KILL_ROUNDS {
+        let found = batch.find(tree, Depth::Usual);
+        if !found.is_empty() || !batch.has_moved() {
+            return found.iter().map(|member| member.pid).collect();
+        }
+        batch.look_anew();
+    }
+    batch.find(tree, Depth::Usual).iter().map(|member| member.pid).collect()
 }
 
 /// Send a signal to the leader alone; whether it still lived to get it.
@@ -93,7 +105,7 @@ fn send(tree: &Tree, signal: StopSignal, batch: &mut Batch, reached: &mut Reache
             Err(error) => reached.refused = Some(error),
         }
     }
-    !fresh.is_empty()
+    !fresh.is_empty() || batch.has_moved()
 }
 
 /// What the kernel can do to a run's own group as a whole: kill, stop and let go on. Whether that is all there is to do to

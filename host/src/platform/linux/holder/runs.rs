@@ -2,7 +2,7 @@
 //!
 //! Owns what is known of each run, from its birth until its end has been settled. Only `server` enters.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 
 use super::streams::RunOutput;
@@ -45,12 +45,15 @@ pub(super) struct Runs {
     by_key: BTreeMap<Key, usize>,
     /// Ended and not told yet, oldest first.
     news: VecDeque<usize>,
+    /// Living ones whose end is on record already: the daemon was faster. A part of `by_key`.
+    settled_early: BTreeSet<Key>,
 }
 
 impl Runs {
     pub(super) fn new() -> Self {
         let (by_pid, by_key) = (BTreeMap::new(), BTreeMap::new());
-        Self { places: Vec::new(), free: Vec::new(), by_pid, by_key, news: VecDeque::new() }
+        let settled_early = BTreeSet::new();
+        Self { places: Vec::new(), free: Vec::new(), by_pid, by_key, news: VecDeque::new(), settled_early }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -151,10 +154,17 @@ impl Runs {
         }
     }
 
-    /// Forget a run that has ended; whether there was one.
+    /// Whether the end of this run, which has come now, was settled before; asked once.
+    pub(super) fn was_settled_early(&mut self, key: &Key) -> bool {
+        self.settled_early.remove(key)
+    }
+
+    /// Forget a run that has ended; whether there was one. One that has not is forgotten at its end: a daemon that watches
+    /// the runs of a dead holder itself may see an end first.
     pub(super) fn settle(&mut self, key: &Key) -> bool {
         let Some(index) = self.by_key.get(key).copied() else { return false };
         if !self.at(index).is_some_and(|run| matches!(run.state, RunState::Ended { .. })) {
+            self.settled_early.insert(key.clone());
             return false;
         }
         self.by_key.remove(key);

@@ -37,6 +37,8 @@ pub(super) struct Batch {
     keepers: HashMap<u32, Option<Keeper>>,
     /// All processes that are not older than the oldest leader, by what ties them to a run.
     everybody: Option<Ties>,
+    /// Whether a candidate had gone when it was looked at: its child may not have been listed yet.
+    moved: bool,
 }
 
 /// The process that adopts orphans, and its children.
@@ -80,13 +82,19 @@ impl Ties {
 impl Batch {
     pub(super) fn over<'a>(trees: impl Iterator<Item = &'a Tree>) -> Self {
         let oldest = trees.map(|tree| tree.leader.start_ticks).min().unwrap_or_default();
-        Self { boot_id: stat::boot_id().ok(), oldest, keepers: HashMap::new(), everybody: None }
+        Self { boot_id: stat::boot_id().ok(), oldest, keepers: HashMap::new(), everybody: None, moved: false }
     }
 
     /// Forget who was there: processes are born and die between two rounds.
     pub(super) fn look_anew(&mut self) {
         self.keepers.clear();
         self.everybody = None;
+        self.moved = false;
+    }
+
+    /// Whether somebody moved while this was looked at: then nobody found does not mean that nobody is there.
+    pub(super) fn has_moved(&self) -> bool {
+        self.moved
     }
 
     pub(super) fn is_of_this_boot(&self, tree: &Tree) -> bool {
@@ -99,7 +107,7 @@ impl Batch {
         if !self.is_of_this_boot(tree) {
             return Vec::new();
         }
-        let mut search = Search { oldest: leader.start_ticks, seen: HashSet::new(), found: Vec::new() };
+        let mut search = Search { oldest: leader.start_ticks, ..Search::default() };
         let at_pid = stat::read_stat(leader.pid).ok();
         let leader_lives = at_pid.is_some_and(|stat| stat.start_ticks == leader.start_ticks && stat.lives());
         if let Some(stat) = at_pid.filter(|_| leader_lives) {
@@ -125,6 +133,7 @@ impl Batch {
             self.everybody().of(&tree.process_id, None).for_each(|pid| search.add(pid));
         }
         search.descend();
+        self.moved |= search.moved;
         search.found
     }
 
@@ -159,11 +168,14 @@ fn look_at_keeper(pid: u32) -> Option<Keeper> {
 }
 
 /// A walk down the process tree.
+#[derive(Default)]
 struct Search {
     /// No member is older than this, clock ticks since boot.
     oldest: u64,
     seen: HashSet<u32>,
     found: Vec<Member>,
+    /// Whether one that was listed had gone.
+    moved: bool,
 }
 
 impl Search {
@@ -177,9 +189,10 @@ impl Search {
         if !self.seen.insert(pid) {
             return;
         }
-        let Ok(stat) = stat::read_stat(pid) else { return };
-        if stat.start_ticks >= self.oldest && stat.lives() {
-            self.found.push(Member { pid, stat });
+        match stat::read_stat(pid) {
+            Ok(stat) if stat.start_ticks >= self.oldest && stat.lives() => self.found.push(Member { pid, stat }),
+            Ok(stat) => self.moved |= stat.start_ticks >= self.oldest,
+            Err(_) => self.moved = true,
         }
     }
 

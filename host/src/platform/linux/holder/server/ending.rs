@@ -35,8 +35,11 @@ impl Server {
         let Some(run) = self.runs.at(place) else { return };
         let key = run.key.clone();
         self.streams.drain(run.streams);
-        self.record(&Entry::Ended { key, end });
+        self.record(&Entry::Ended { key: key.clone(), end });
         self.runs.end(place, end);
+        if self.runs.was_settled_early(&key) {
+            self.settle(&key);
+        }
     }
 
     /// Something has changed about a run that a dead holder made.

@@ -139,7 +139,8 @@ impl Server {
         }
     }
 
-    fn settle(&mut self, key: &Key) {
+    /// The end of this run is on record elsewhere.
+    pub(super) fn settle(&mut self, key: &Key) {
         if self.runs.settle(key) {
             self.record(&Entry::Settled { key: key.clone() });
             if self.runs.is_empty() && self.ground.journal.is_worth_emptying() {
